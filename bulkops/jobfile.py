@@ -1,0 +1,177 @@
+"""
+Job files: which manifest, which operation, and which limits, written down to be run again.
+
+A job file has the tables of the configuration but `[auth]`, and may lower `[limits]`. This module
+reads one and lays it over a configuration; it neither looks for the manifest nor runs anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from bulkops.config import Config, merged, read_toml, usage_error
+from bulkops.errors import UsageError
+from bulkops.sections import Limits, Section
+
+#: The tables of the configuration that a job may speak of.
+TABLES: Final = tuple(name for name in Config.model_fields if name != "auth")
+#: A manifest that is standard input.
+STDIN: Final = Path("-")
+
+
+def _column(name: str) -> str:
+    if not name or name != name.strip():
+        raise ValueError("expected the name of a column, without spaces around it")
+    return name
+
+
+def _text(value: Any) -> str:
+    """Write flags and whole numbers as a manifest has them: ids are text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, int | str):
+        raise ValueError("expected text, a whole number, true or false")  # noqa: TRY004
+    return str(value)
+
+
+def _field(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII):
+        raise ValueError('expected API names of fields, such as "list_price"')
+    return name
+
+
+Column = Annotated[str, AfterValidator(_column)]
+
+
+class Job(Section):
+    """
+    A job file, read but not yet laid over a configuration.
+
+    `manifest` stands relative to the working directory if the path of the job file does; `STDIN`
+    is kept as it is. `operation` is empty if the manifest has an `op` column. `columns` says
+    which of the manifest's own columns each of ours is, `fixed` fills ours with one value in
+    every row, and `fields` are the columns that `link` sends as relation fields. `tables` are
+    the tables of the configuration, as written.
+    """
+
+    source: Path
+    tables: Mapping[str, Any]
+    manifest: Path
+    operation: str = ""
+    columns: Mapping[Column, Column] = Field(default_factory=dict)
+    fixed: Mapping[Column, Annotated[str, BeforeValidator(_text)]] = Field(default_factory=dict)
+    fields: tuple[Annotated[str, AfterValidator(_field)], ...] = ()
+    confirm: StrictBool = True
+
+    @field_validator("operation")
+    @classmethod
+    def _one_word(cls, operation: str) -> str:
+        if not re.fullmatch(r"([a-z][a-z_]*)?", operation):
+            raise ValueError('expected the name of an operation, such as "unlink"')
+        return operation
+
+    @model_validator(mode="after")
+    def _one_origin_each(self) -> Self:
+        twice = sorted(self.columns.keys() & self.fixed.keys())
+        if twice:
+            raise ValueError(
+                f"{', '.join(twice)} in [columns] and in [fixed]; expected one of them"
+            )
+        return self
+
+
+_KEYS: Final = tuple(name for name in Job.model_fields if name not in {"source", "tables"})
+
+
+def load_job(path: Path) -> Job:
+    """
+    Read a job file.
+
+    Raises `UsageError` for a file that cannot be read, an unknown key, or a value that no
+    configuration could make right; the rest is judged by `apply`.
+    """
+    content, _ = read_toml(path)
+    _refuse_unknown(path, content)
+    if not content.get("manifest") or not isinstance(content["manifest"], str):
+        raise UsageError(f'{path}: manifest: expected the path of a file, or "-"')
+    manifest = Path(content["manifest"]).expanduser()
+    tables = {name: content[name] for name in TABLES if name in content}
+    own = {name: content[name] for name in _KEYS if name in content}
+    own["manifest"] = manifest if manifest == STDIN else path.parent / manifest
+    try:
+        job = Job.model_validate({**own, "source": path, "tables": tables})
+    except ValidationError as error:
+        raise usage_error(error, origin=lambda _: str(path)) from None
+    try:
+        Config.model_validate(tables)
+    except ValidationError as error:
+        if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
+            raise usage_error(error, origin=lambda _: str(path)) from None
+    return job
+
+
+def apply(job: Job, config: Config) -> Config:
+    """
+    Return `config` with the tables of `job` laid over it.
+
+    Raises `UsageError` where the result is no configuration, or where the job would raise one
+    of `[limits]`; compared is what the limits come to, not how they are written.
+    """
+    try:
+        result = Config.model_validate(merged(config.model_dump(exclude_unset=True), job.tables))
+    except ValidationError as error:
+        raise usage_error(error, origin=lambda _: str(job.source)) from None
+    allowed = _reach(config.limits, config.limits.credits)
+    wanted = _reach(result.limits, config.limits.credits)
+    for key, (shown, number) in wanted.items():
+        if number > allowed[key][1]:
+            raise UsageError(
+                f"{job.source}: limits.{key}: found {shown}, but the configuration has "
+                f"{allowed[key][0]}; a job may lower [limits], never raise them"
+            )
+    return result.read_from(config.source)
+
+
+def _reach(limits: Limits, credits_of_day: int) -> dict[str, tuple[object, float]]:
+    """Return what each limit comes to: as shown to people, and as a number that grows with it."""
+    records = limits.territory_records_per_call
+    return {
+        "concurrency": (limits.ceiling, limits.ceiling),
+        "calls_per_second": (limits.calls_per_second, limits.calls_per_second or inf),
+        "credits_per_day": (limits.credits, limits.credits),
+        "leave_credits": (limits.leave_credits, -limits.leave(credits_of_day)),
+        "attempts": (limits.attempts, limits.attempts),
+        "timeout_s": (limits.timeout_s, limits.timeout_s),
+        "ids_per_call": (limits.ids_per_call, limits.ids_per_call),
+        "territory_records_per_call": (records, 100 if records == "auto" else records),
+        "contact_roles_bulk": (str(limits.contact_roles_bulk).lower(), limits.contact_roles_bulk),
+    }
+
+
+def _refuse_unknown(path: Path, content: Mapping[str, Any]) -> None:
+    if "auth" in content:
+        raise UsageError(
+            f"{path}: auth: not allowed in a job; secrets stand in the environment or in a "
+            "configuration file for its owner alone"
+        )
+    known = (*_KEYS, *TABLES)
+    for key in content:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            mend = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+            raise UsageError(f"{path}: {key}: unknown key; {mend}")
