@@ -1,0 +1,32 @@
+"""A call as it came in, before anybody has looked at what it wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from aiohttp import web
+
+
+def parse_query(text: str) -> dict[str, str]:
+    """The parameters of a query string; a later one of the same name wins."""
+    query: dict[str, str] = {}
+    for part in text.split("&") if text else ():
+        name, _, value = part.partition("=")
+        if "%" in value or "+" in value:
+            value = unquote_plus(value)
+        query[unquote_plus(name)] = value
+    return query
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A call as it came in."""
+
+    seq: int
+    time: float
+    method: str
+    path: str
+    query: str
+    body: bytes
+    request: web.BaseRequest

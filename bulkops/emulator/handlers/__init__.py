@@ -1,0 +1,3 @@
+"""One file per API resource: plain functions `Call → Answer`."""
+
+from __future__ import annotations

@@ -1,0 +1,65 @@
+"""
+What the organisation is and what its calls cost.
+
+https://www.zoho.com/crm/developer/docs/api/v7/list-available-rest-apis.html
+https://www.zoho.com/crm/developer/docs/api/v7/get-org-data.html
+"""
+
+from __future__ import annotations
+
+from bulkops.emulator.call import Answer, Call
+from bulkops.emulator.handlers.guards import Action, check_scope
+
+#: Paths as `__apis` shows them, with the methods that cost one credit each.
+_PRICED = (
+    ("/{module}/{id}/{related_list}", ("GET", "PUT", "DELETE")),
+    ("/{module}/{id}/{related_list}/{id}", ("GET", "PUT", "DELETE")),
+    ("/{module}/actions/remove_territories", ("POST",)),
+    ("/{module}/actions/assign_territories", ("POST",)),
+    ("/{module}/actions/get_feature_specific_info", ("GET",)),
+    ("/settings/territories", ("GET",)),
+    ("/settings/territories/actions/transfer_and_delete", ("POST",)),
+)
+
+
+def apis(call: Call) -> Answer:
+    """GET /__apis: every call costs one credit (§7)."""
+    check_scope(call, "apis", Action.READ)
+    return Answer(
+        200,
+        {
+            "__apis": [
+                {
+                    "path": f"/{call.version.path}{path}",
+                    "operation_types": [
+                        {"method": method, "min_credits": 1, "max_credits": 1} for method in methods
+                    ],
+                }
+                for path, methods in _PRICED
+            ]
+        },
+    )
+
+
+def organisation(call: Call) -> Answer:
+    """GET /org."""
+    check_scope(call, "org", Action.READ)
+    held = call.organisation
+    return Answer(
+        200,
+        {
+            "org": [
+                {
+                    "id": held.id,
+                    "zgid": held.id,
+                    "company_name": held.name,
+                    "license_details": {
+                        "paid": held.edition != "free",
+                        "paid_type": held.edition,
+                        "users_license_purchased": held.users,
+                    },
+                    "territories_enabled": held.rights.territory_management == "on",
+                }
+            ]
+        },
+    )

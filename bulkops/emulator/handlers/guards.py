@@ -1,0 +1,145 @@
+"""
+The checks that come before a handler looks at items, in the vendor's (assumed) order.
+
+Module, then scope and permission, then the parent record, then the relation's name. Each raises
+`Refused` with the flat body of the first check that fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bulkops.emulator.call import Call, Refused
+from bulkops.emulator.catalogue import canonical, offers, standard_modules
+from bulkops.emulator.envelope import refuse
+from bulkops.emulator.state.relations import Side
+
+
+class Action(StrEnum):
+    """What a call does to records; the values are the words of the refusals."""
+
+    #: GET
+    READ = "read"
+    #: PUT and the territory actions
+    UPDATE = "update"
+    #: DELETE
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The relation a call names, seen from the record in its URL."""
+
+    side: Side
+    parent: str
+
+
+def module_of(
+    call: Call, name: str, message: str = "The module name given seems to be invalid"
+) -> str:
+    """The canonical name of a module that exists here; INVALID_MODULE if it does not."""
+    module = canonical(call.version, name)
+    if module in standard_modules(call.version):
+        return module
+    held = call.organisation
+    if call.version.product == "crm" and (
+        module in held.records or any(module == each for each, _ in held.custom_names)
+    ):
+        return module
+    raise refuse(400, "INVALID_MODULE", message, {"resource_path_index": 0})
+
+
+def unsupported_module(call: Call, message: str) -> Refused:
+    """The refusal of a module that exists but does not have the operation."""
+    return refuse(400, call.behaviour.unsupported_module_code, message, {"resource_path_index": 0})
+
+
+def check_scope(call: Call, group: str, action: Action, part: str = "") -> None:
+    """OAUTH_SCOPE_MISMATCH unless the client may do `action` in `group` (`modules`, ...)."""
+    product = "zohocrm" if call.version.product == "crm" else "zohobigin"
+    held = call.client.scope_set
+    if f"{product}.{group}.all" in held:
+        return
+    words = ("read",) if action is Action.READ else ("write", action.value)
+    wanted = {f"{product}.{group}.{word}" for word in words}
+    if part:
+        wanted |= {f"{product}.{group}.{part.lower()}.{word}" for word in ("all", *words)}
+    if not wanted & held:
+        raise refuse(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL")
+
+
+def check_rights(call: Call, module: str, action: Action, what: str) -> None:
+    """NO_PERMISSION or AUTHORIZATION_FAILED if the organisation's user may not."""
+    rights = call.organisation.rights
+    if not rights.denied and not rights.unauthorised:
+        return
+    right = f"{module}.{action}"
+    if right in rights.unauthorised:
+        raise refuse(
+            call.behaviour.authorization_failed_status,
+            "AUTHORIZATION_FAILED",
+            f"User does not have sufficient privilege to {action} {what}",
+        )
+    if right in rights.denied:
+        shown = "Potentials" if module == "Deals" else module
+        raise refuse(
+            403,
+            "NO_PERMISSION",
+            f"Permission denied to {action} records",
+            {"permissions": [f"Crm_Implied_View_{shown}"]},
+        )
+
+
+def check_parent(call: Call, module: str, record_id: str) -> None:
+    """INVALID_DATA if the record in the URL does not exist."""
+    if call.organisation.has_record(module, record_id):
+        return
+    if call.behaviour.missing_parent == "not_found":
+        raise refuse(404, "INVALID_DATA", "The record does not exist")
+    raise refuse(
+        400,
+        "INVALID_DATA",
+        "the related id given seems to be invalid",
+        {"resource_path_index": 1},
+    )
+
+
+def check_lock(call: Call, record_id: str) -> None:
+    """RECORD_LOCKED if the record in the URL is locked (for links: assumed)."""
+    if call.is_locked(record_id):
+        raise refuse(
+            400,
+            "RECORD_LOCKED",
+            "Sorry, you cannot perform this operation as the record is locked.",
+            {"resource_path_index": 1},
+        )
+
+
+def related_target(call: Call, action: Action) -> Target:
+    """Check everything that comes before the items of a related-records call."""
+    held = call.organisation
+    module = module_of(call, call.path[0])
+    if not any(module == each for each, _ in held.sides):
+        raise unsupported_module(call, "The given module is not supported in API")
+    check_scope(call, "modules", action, module)
+    check_rights(call, module, action, "related records data")
+    parent = call.path[1]
+    check_parent(call, module, parent)
+    name = canonical(call.version, call.path[2])
+    side = held.sides.get((module, name))
+    known = side is not None and (
+        offers(call.version, module, name)
+        if (module, name) not in held.custom_names
+        else call.version.product == "crm"
+    )
+    if side is None or not known:
+        raise refuse(
+            400,
+            "INVALID_DATA",
+            "the relation name given seems to be invalid",
+            {"resource_path_index": 2},
+        )
+    if action is not Action.READ:
+        check_lock(call, parent)
+    return Target(side=side, parent=parent)

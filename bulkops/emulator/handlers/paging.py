@@ -1,0 +1,144 @@
+"""
+Pages of rows sorted by id: `page`, `per_page`, `page_token` and the `info` object.
+
+https://www.zoho.com/crm/developer/docs/api/v7/get-related-records.html
+A page token holds where to go on and what it was made for; the emulator keeps no list of tokens.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from bulkops.emulator.call import Call, Refused
+from bulkops.emulator.envelope import refuse
+
+MOST_PER_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The ids of one page and the `info` that goes with them."""
+
+    ids: list[str]
+    info: dict[str, Any]
+
+
+def by_id(ids: Iterable[str]) -> list[str]:
+    """Ids in the order of their numbers."""
+    return sorted(sorted(ids), key=len)
+
+
+def number_parameter(call: Call, name: str, default: int) -> int:
+    """A positive whole number of the query."""
+    text = call.query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or int(text) < 1:
+        raise refuse(400, "INVALID_DATA", "invalid data", {"param_name": name})
+    return int(text)
+
+
+def page_of(call: Call, ids: Iterable[str]) -> Page:
+    """Cut the page that the call asks for out of all `ids`."""
+    per_page = number_parameter(call, "per_page", MOST_PER_PAGE)
+    if per_page > MOST_PER_PAGE:
+        raise refuse(
+            400,
+            "LIMIT_EXCEEDED",
+            f"Limit Exceeded, You cannot give more than {MOST_PER_PAGE} as per_page",
+            {"limit": MOST_PER_PAGE, "param_name": "per_page"},
+        )
+    token = call.query.get("page_token")
+    ordered = by_id(ids)
+    if token is not None:
+        if "page" in call.query:
+            raise _ambiguous()
+        after, page = _opened(call, token)
+        start = bisect_right(ordered, (len(after), after), key=lambda each: (len(each), each))
+    else:
+        page = number_parameter(call, "page", 1)
+        start = (page - 1) * per_page
+        if start + per_page > call.behaviour.page_wall and start > 0:
+            raise _wall(call.behaviour.page_wall)
+    cut = ordered[start : start + per_page]
+    more = len(ordered) > start + per_page
+    return Page(ids=cut, info=_info(call, cut, page=page, per_page=per_page, more=more))
+
+
+def _info(call: Call, cut: list[str], *, page: int, per_page: int, more: bool) -> dict[str, Any]:
+    until = call.now + call.behaviour.page_token_life_s
+    return {
+        "per_page": per_page,
+        "count": len(cut),
+        "page": page,
+        "more_records": more,
+        "next_page_token": _sealed(call, after=cut[-1], page=page + 1, until=until)
+        if more and cut
+        else None,
+        "previous_page_token": None,
+        "page_token_expiry": datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")
+        if more
+        else None,
+    }
+
+
+def _purpose(call: Call) -> int:
+    """What a token is bound to: everything of the request but the page itself."""
+    bound = [call.path, sorted((k, v) for k, v in call.query.items() if not k.startswith("page"))]
+    return zlib.crc32(orjson.dumps(bound))
+
+
+def _sealed(call: Call, *, after: str, page: int, until: float) -> str:
+    held = orjson.dumps([_purpose(call), after, page, until])
+    return base64.urlsafe_b64encode(held).decode().rstrip("=")
+
+
+def _opened(call: Call, token: str) -> tuple[str, int]:
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        purpose, after, page, until = orjson.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, orjson.JSONDecodeError, ValueError, TypeError) as error:
+        raise refuse(
+            400, "INVALID_DATA", "the page_token given seems to be invalid", _token()
+        ) from error
+    if purpose != _purpose(call):
+        raise refuse(
+            400,
+            "TOKEN_BOUND_DATA_MISMATCH",
+            "the page_token was made for a request with other parameters",
+            _token(),
+        )
+    if until <= call.now:
+        raise refuse(400, "EXPIRED_VALUE", "the page_token has expired", _token())
+    return after, page
+
+
+def _token() -> dict[str, str]:
+    return {"param_name": "page_token"}
+
+
+def _ambiguous() -> Refused:
+    return refuse(
+        400,
+        "AMBIGUITY_DURING_PROCESSING",
+        "page and page_token cannot be given together",
+        {"ambiguity_due_to": [{"param_name": "page"}, {"param_name": "page_token"}]},
+    )
+
+
+def _wall(limit: int) -> Refused:
+    return refuse(
+        400,
+        "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
+        f"You can only get the first {limit} records without using page_token param",
+        {"limit": limit},
+    )

@@ -1,0 +1,132 @@
+"""
+What arrived and what it did: the emulator's own book, outside the API.
+
+One short tuple a call; JSON is made only when asked for. Items that ask twice for one effect are
+found from the book on demand, so that serving a call costs nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+
+class LedgerRow(NamedTuple):
+    """One call that arrived; `status` 0 means that no answer was sent."""
+
+    seq: int
+    time: float
+    method: str
+    path: str
+    query: str
+    kind: str
+    status: int
+    items: int
+    effects: int
+    unchanged: int
+    asked: Sequence[str]
+    changed: Sequence[str]
+    fault: str
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All calls in order of arrival of their answers."""
+
+    rows: list[LedgerRow] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[LedgerRow]:
+        return iter(self.rows)
+
+    def lines(self, since: int = 0) -> Iterator[bytes]:
+        """The rows with a sequence above `since`, as JSON lines."""
+        for row in self.rows:
+            if row.seq > since:
+                yield orjson.dumps(row._asdict()) + b"\n"
+
+    def repeated(self) -> int:
+        """
+        How many items asked again for an effect that an earlier call had already applied.
+
+        An effect whose opposite came in between (linked again after an unlink) does not count.
+        """
+        applied: dict[frozenset[str], str] = {}
+        repeats = 0
+        for row in self.rows:
+            if row.method == "GET" or row.kind == "token":
+                continue
+            kind = row.kind.removesuffix(".single")
+            for asked in row.asked:
+                repeats += applied.get(_effect_key(row, asked)) == kind
+            for changed in row.changed:
+                applied[_effect_key(row, changed)] = kind
+        return repeats
+
+
+def _effect_key(row: LedgerRow, named: str) -> frozenset[str]:
+    """What an effect is on, the same from both sides of a relation."""
+    if row.kind in _PLACELESS:
+        return frozenset({named})
+    module, record_id, related_list = row.path.split("/")[3:6]
+    other = "Contacts" if related_list == "Contact_Roles" else related_list
+    return frozenset({f"{module}/{record_id}", f"{other}/{named}"})
+
+
+#: Kinds whose effects are named in full.
+_PLACELESS = frozenset(
+    {
+        "territories.remove",
+        "territories.remove.single",
+        "territories.assign",
+        "territories.assign.single",
+        "territory.delete",
+        "territory.delete.single",
+    }
+)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Sums over the ledger, kept while it grows."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    refused_429: int = 0
+    credits: int = 0
+    effects: int = 0
+    unchanged: int = 0
+    job_effects: int = 0
+    tokens_issued: int = 0
+    peak_in_flight: int = 0
+
+    def count(self, row: LedgerRow) -> None:
+        """Add one call."""
+        self.calls[row.kind] += 1
+        self.statuses[row.status] += 1
+        self.effects += row.effects
+        self.unchanged += row.unchanged
+        if row.fault:
+            self.faults.update(row.fault.split(","))
+
+    def as_json(self) -> dict[str, Any]:
+        """The sums as JSON data."""
+        return {
+            "calls": dict(self.calls),
+            "statuses": {str(status): n for status, n in self.statuses.items()},
+            "faults": dict(self.faults),
+            "refused_429": self.refused_429,
+            "credits": self.credits,
+            "effects": self.effects,
+            "unchanged": self.unchanged,
+            "job_effects": self.job_effects,
+            "tokens_issued": self.tokens_issued,
+            "peak_in_flight": self.peak_in_flight,
+        }

@@ -1,0 +1,178 @@
+"""
+From method and path to the handler, with the two refusals that come before any handler.
+
+The tables are the whole API surface of the emulator. A path that fits no shape is
+INVALID_URL_PATTERN, a shape without the method is INVALID_REQUEST_METHOD.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bulkops.emulator.call import Handler
+from bulkops.emulator.catalogue import VERSIONS, Version
+from bulkops.emulator.envelope import refuse
+from bulkops.emulator.handlers import (
+    about,
+    contact_roles,
+    feature_info,
+    reading,
+    record_territories,
+    related_records,
+    territories,
+)
+
+Methods = Mapping[str, "Route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One kind of call; `kind` is its name in ledger and counters."""
+
+    kind: str
+    handler: Handler
+    #: counts towards the sub-concurrency limit when `sort_by` or `cvid` is given
+    complex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a URL means: a version, the segments after it, and the route."""
+
+    version: Version
+    path: tuple[str, ...]
+    route: Route
+
+
+_MODULE: Methods = {"GET": Route("records.read", reading.records, complex=True)}
+_RECORD: Methods = {"GET": Route("record.read", reading.record)}
+_RELATED: Methods = {
+    "GET": Route("related.read", reading.related_many),
+    "PUT": Route("link", related_records.link_many),
+    "DELETE": Route("unlink", related_records.unlink_many),
+}
+_RELATED_ONE: Methods = {
+    "GET": Route("related.read.single", reading.related_one),
+    "PUT": Route("link.single", related_records.link_one),
+    "DELETE": Route("unlink.single", related_records.unlink_one),
+}
+_ROLES: Methods = {
+    "GET": Route("roles.read", contact_roles.read_many),
+    "PUT": Route("roles.set", contact_roles.set_many),
+    "DELETE": Route("roles.remove", contact_roles.remove_many),
+}
+_ROLES_ONE: Methods = {
+    "GET": Route("roles.read.single", contact_roles.read_one),
+    "PUT": Route("roles.set.single", contact_roles.set_one),
+    "DELETE": Route("roles.remove.single", contact_roles.remove_one),
+}
+_ACTIONS: Mapping[str, Methods] = {
+    "remove_territories": {"POST": Route("territories.remove", record_territories.remove_many)},
+    "assign_territories": {"POST": Route("territories.assign", record_territories.assign_many)},
+    "get_feature_specific_info": {"GET": Route("feature_info", feature_info.look_many)},
+}
+_RECORD_ACTIONS: Mapping[str, Methods] = {
+    "remove_territories": {
+        "POST": Route("territories.remove.single", record_territories.remove_one)
+    },
+    "assign_territories": {
+        "POST": Route("territories.assign.single", record_territories.assign_one)
+    },
+    "get_feature_specific_info": {"GET": Route("feature_info.single", feature_info.look_one)},
+}
+_TERRITORIES: Methods = {"GET": Route("territories.read", territories.read_many)}
+_TERRITORY: Methods = {"GET": Route("territories.read.single", territories.read_one)}
+_CHILDREN: Methods = {"GET": Route("territories.children", territories.read_children)}
+_TRANSFER: Methods = {"POST": Route("territory.delete", territories.transfer_many)}
+_TRANSFER_ONE: Methods = {"POST": Route("territory.delete.single", territories.transfer_one)}
+_APIS: Methods = {"GET": Route("apis", about.apis)}
+_ORG: Methods = {"GET": Route("org", about.organisation)}
+
+
+_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+_ACTION_WORD = "actions"
+
+#: Shapes below a module: what the segments are, as `_shape` spells them.
+_SHAPES: Mapping[str, Methods] = {
+    "name": _MODULE,
+    "name/id": _RECORD,
+    "name/id/name": _RELATED,
+    "name/id/name/id": _RELATED_ONE,
+}
+
+
+def _shape(path: tuple[str, ...]) -> str:
+    """A path as words: `Leads/12/Campaigns` is `name/id/name`."""
+    words = []
+    for segment in path:
+        if segment == _ACTION_WORD:
+            words.append(_ACTION_WORD)
+        elif _ID.fullmatch(segment):
+            words.append("id")
+        else:
+            words.append("name" if _NAME.fullmatch(segment) else "?")
+    return "/".join(words)
+
+
+def _of_settings(path: tuple[str, ...]) -> Methods | None:
+    match path[1:]:
+        case ("territories",):
+            return _TERRITORIES
+        case ("territories", "actions", "transfer_and_delete"):
+            return _TRANSFER
+        case ("territories", territory) if _ID.fullmatch(territory):
+            return _TERRITORY
+        case ("territories", territory, "__child_territories") if _ID.fullmatch(territory):
+            return _CHILDREN
+        case ("territories", territory, "actions", "transfer_and_delete") if _ID.fullmatch(
+            territory
+        ):
+            return _TRANSFER_ONE
+    return None
+
+
+def _of_records(path: tuple[str, ...], *, crm: bool) -> Methods | None:
+    shape = _shape(path)
+    if shape == "name/actions/name":
+        return _ACTIONS.get(path[2]) if crm else None
+    if shape == "name/id/actions/name":
+        return _RECORD_ACTIONS.get(path[3]) if crm else None
+    if crm and path[0] == "Deals" and path[2:3] == ("Contact_Roles",):
+        return {"name/id/name": _ROLES, "name/id/name/id": _ROLES_ONE}.get(shape)
+    return _SHAPES.get(shape)
+
+
+def resolve(method: str, raw_path: str) -> Resolved:
+    """Find the route; raises `Refused` with the vendor's flat refusal if there is none."""
+    product, label, *rest = raw_path.strip("/").split("/") if raw_path.count("/") > 2 else ("", "")
+    version = VERSIONS.get((product, label))
+    path = tuple(rest)
+    if version is None or not path or "" in path:
+        raise _bad_url()
+    crm = version.product == "crm"
+    match path[0]:
+        case "settings":
+            methods = _of_settings(path) if crm else None
+        case "__apis":
+            methods = _APIS if len(path) == 1 else None
+        case "org":
+            methods = _ORG if len(path) == 1 else None
+        case _:
+            methods = _of_records(path, crm=crm)
+    if methods is None:
+        raise _bad_url()
+    route = methods.get(method)
+    if route is None:
+        raise refuse(
+            400, "INVALID_REQUEST_METHOD", "The http request method type is not a valid one"
+        )
+    return Resolved(version=version, path=path, route=route)
+
+
+def _bad_url() -> Exception:
+    return refuse(
+        404, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one"
+    )

@@ -1,0 +1,248 @@
+"""Reading records and related records: facts §3 read back, §9."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import Client, Start
+
+DEALS = [str(n) for n in range(1000, 3500)]
+SEED: dict[str, Any] = {
+    "records": {
+        "Leads": {"1": {"Last_Name": "Ada"}, "2": {"Last_Name": "Bo"}, "3": {}},
+        "Products": ["20", "21"],
+    },
+    "relations": {
+        "Products/21/Deals": DEALS,
+        "Campaigns/11/Leads": {"1": {"Member_Status": "Active"}, "2": None},
+    },
+    "territories": [
+        {"id": "100", "name": "All", "parent_id": None},
+        {"id": "101", "name": "West", "parent_id": "100"},
+    ],
+    "record_territories": {
+        "Leads": {"1": {"100": "manually", "101": "automatically"}, "2": ["101"]}
+    },
+}
+RELATED = "/crm/v8/Products/21/Deals"
+
+
+async def test_rows_have_the_fields_asked_for(start: Start) -> None:
+    """§9: record and link fields by name, null if unset, the id always."""
+    client = await start(SEED)
+
+    reply = await client.get("/crm/v8/Campaigns/11/Leads", fields="Last_Name,Member_Status,id")
+
+    assert reply.items == [
+        {"Last_Name": "Ada", "Member_Status": "Active", "id": "1"},
+        {"Last_Name": "Bo", "Member_Status": None, "id": "2"},
+    ]
+    assert reply.body["info"] == {
+        "per_page": 200,
+        "count": 2,
+        "page": 1,
+        "more_records": False,
+        "next_page_token": None,
+        "previous_page_token": None,
+        "page_token_expiry": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("crm/v2", 200), ("crm/v3", 400), ("bigin/v1", 200), ("bigin/v2", 400)]
+)
+async def test_fields_are_mandatory_since_v3(start: Start, version: str, status: int) -> None:
+    """§9: older versions answer with all fields."""
+    client = await start(
+        {"records": {"Products": ["21"]}, "relations": {"Products/21/Contacts": ["5"]}}
+    )
+
+    reply = await client.get(f"/{version}/Products/21/Contacts")
+
+    assert status == reply.status
+    if status == 400:
+        assert (
+            reply.body["code"],
+            reply.body["details"],
+        ) == ("REQUIRED_PARAM_MISSING", {"param_name": "fields"})
+
+
+async def test_no_rows_is_204_and_empty(start: Start) -> None:
+    """§0: a read without rows has no body."""
+    client = await start(SEED)
+
+    for reply in (
+        await client.get("/crm/v8/Products/20/Deals", fields="id"),
+        await client.get(RELATED, fields="id", ids="1,2"),
+        await client.get(f"{RELATED}/1"),
+        await client.get("/crm/v8/Leads", fields="id", ids="99"),
+    ):
+        assert (reply.status, reply.raw) == (204, b"")
+
+
+async def test_ids_narrow_a_related_list(start: Start) -> None:
+    """§9: one call tells which of a chunk's ids are related."""
+    client = await start(SEED)
+
+    reply = await client.get(RELATED, fields="id", ids="1001,5,1000,1001")
+
+    assert [row["id"] for row in reply.items] == ["1000", "1001"]
+
+
+async def pages(client: Client, **more: str) -> list[str]:
+    """All ids, following page tokens."""
+    found: list[str] = []
+    query = {"fields": "id", **more}
+    while True:
+        reply = await client.get(RELATED, **query)
+        found += [row["id"] for row in reply.items]
+        token = reply.body["info"]["next_page_token"]
+        if token is None:
+            return found
+        query["page_token"] = token
+
+
+async def test_page_tokens_reach_everything(start: Start) -> None:
+    """§9: `page_token` goes past the wall of 2,000 rows."""
+    client = await start(SEED)
+
+    assert sorted(DEALS) == await pages(client)
+
+
+async def test_pages_end_at_the_wall(start: Start) -> None:
+    """§9: `page` reaches the first 2,000 rows only."""
+    client = await start(SEED)
+
+    last = await client.get(RELATED, fields="id", page="10")
+    over = await client.get(RELATED, fields="id", page="11")
+
+    assert (last.status, last.items[-1]["id"]) == (200, "2999")
+    assert (
+        over.status,
+        over.body["code"],
+        over.body["details"],
+    ) == (400, "DISCRETE_PAGINATION_LIMIT_EXCEEDED", {"limit": 2000})
+
+
+async def test_a_token_survives_deletions(start: Start) -> None:
+    """A page token goes on after the last id seen, whatever was removed since (assumed)."""
+    client = await start(SEED)
+    first = await client.get(RELATED, fields="id")
+    await client.delete(RELATED, ids="1199,1200")
+
+    second = await client.get(
+        RELATED, fields="id", page_token=first.body["info"]["next_page_token"]
+    )
+
+    assert second.items[0]["id"] == "1201"
+
+
+async def test_page_token_errors(start: Start) -> None:
+    """§9: mismatch, expiry, ambiguity and nonsense each have a code."""
+    client = await start(SEED)
+    token = (await client.get(RELATED, fields="id")).body["info"]["next_page_token"]
+
+    mismatch = await client.get(RELATED, fields="Name", page_token=token)
+    both = await client.get(RELATED, fields="id", page="2", page_token=token)
+    nonsense = await client.get(RELATED, fields="id", page_token="x")
+    await client.control("POST", "clock/advance", {"seconds": 86_400})
+    expired = await client.get(RELATED, fields="id", page_token=token)
+
+    assert [each.body["code"] for each in (mismatch, both, nonsense, expired)] == [
+        "TOKEN_BOUND_DATA_MISMATCH",
+        "AMBIGUITY_DURING_PROCESSING",
+        "INVALID_DATA",
+        "EXPIRED_VALUE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"per_page": "201"}, "LIMIT_EXCEEDED"),
+        ({"per_page": "0"}, "INVALID_DATA"),
+        ({"page": "x"}, "INVALID_DATA"),
+        ({"ids": ",".join(["1"] * 101)}, "LIMIT_EXCEEDED"),
+    ],
+)
+async def test_page_parameters(start: Start, query: dict[str, str], code: str) -> None:
+    """§9: pages have at most 200 rows, `ids` at most 100 ids."""
+    client = await start(SEED)
+
+    reply = await client.get(RELATED, fields="id", **query)
+
+    assert (400, code) == (reply.status, reply.body["code"])
+
+
+async def test_a_record_has_its_territories(start: Start) -> None:
+    """§3 read back: with `$assigned`, and only if asked for."""
+    client = await start(SEED)
+
+    whole = await client.get("/crm/v8/Leads/1")
+    narrow = await client.get("/crm/v8/Leads/1", fields="Territories")
+    without = await client.get("/crm/v8/Leads/1", fields="Last_Name")
+    bigin = await client.get("/bigin/v1/Products/21")
+
+    assert whole.items[0]["Last_Name"] == "Ada"
+    assert [
+        (each["id"], each["Name"], each["$assigned"]) for each in whole.items[0]["Territories"]
+    ] == [("100", "All", "manually"), ("101", "West", "automatically")]
+    assert {"Territories", "id"} == set(narrow.items[0])
+    assert without.items == [{"Last_Name": "Ada", "id": "1"}]
+    assert bigin.items == [{"id": "21"}]
+
+
+@pytest.mark.parametrize("status", [204, 404])
+async def test_a_record_that_does_not_exist(start: Start, status: int) -> None:
+    """The status is assumed: a knob."""
+    client = await start(SEED, missing_record_status=status)
+
+    assert status == (await client.get("/crm/v8/Leads/99")).status
+
+
+@pytest.mark.parametrize("shown", [True, False])
+async def test_territories_of_many_records(start: Start, shown: bool) -> None:
+    """§3: whether the list form returns Territories is not documented: a knob."""
+    client = await start(SEED, list_returns_territories=shown)
+
+    reply = await client.get("/crm/v8/Leads", ids="1,2,99", fields="Territories")
+
+    assert [row["id"] for row in reply.items] == ["1", "2"]
+    assert shown == ("Territories" in reply.items[0])
+
+
+async def test_records_of_a_territory(start: Start) -> None:
+    """§3: `territory_id` with and without the territories below it."""
+    client = await start(SEED)
+
+    own = await client.get("/crm/v8/Leads", fields="id", territory_id="100")
+    below = await client.get("/crm/v8/Leads", fields="id", territory_id="100", include_child="true")
+
+    assert [row["id"] for row in own.items] == ["1"]
+    assert [row["id"] for row in below.items] == ["1", "2"]
+
+
+async def test_prices_and_organisation(start: Start) -> None:
+    """§7: `__apis` tells credits of paths; `org` tells who we are."""
+    client = await start({"id": "7", "name": "Acme", "edition": "professional"})
+
+    apis = await client.get("/crm/v8/__apis")
+    org = await client.get("/bigin/v2/org")
+
+    assert {1} == {
+        each["max_credits"] for api in apis.body["__apis"] for each in api["operation_types"]
+    }
+    assert (org.body["org"][0]["id"], org.body["org"][0]["company_name"]) == ("7", "Acme")
+
+
+async def test_read_scope_and_rights(start: Start) -> None:
+    """§1: reading has its own scope and its own right."""
+    clients = [{"client_id": "a", "access_token": "a", "scopes": ["ZohoCRM.modules.Leads.READ"]}]
+    client = await start({**SEED, "clients": clients, "rights": {"denied": ["Leads.read"]}})
+
+    denied = await client.get("/crm/v8/Leads/1")
+    scope = await client.get("/crm/v8/Products/21")
+
+    assert [denied.status, scope.status] == [403, 401]
