@@ -1,0 +1,121 @@
+"""
+The exact reading: record by record in Python, with line and reason for each refused one.
+
+What it finds is spooled to a file of its own in the connection's temp directory, which DuckDB
+then reads back in one statement: rows pass through memory one at a time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import orjson
+
+from bulkops.errors import ManifestError
+from bulkops.manifest.layout import Layout
+from bulkops.manifest.objects import cell_reader, objects
+from bulkops.manifest.records import Refusal, records
+from bulkops.manifest.shape import csv_columns, select_list
+from bulkops.manifest.source import Format, Source
+from bulkops.manifest.sql import literal, name, pattern
+from bulkops.manifest.stream import chunks, lines, texts
+
+_REFUSED = ("raw", "refused_code", "refused")
+
+
+def read(
+    connection: duckdb.DuckDBPyConnection, source: Source, *, layout: Layout, table: str
+) -> tuple[int, int, tuple[str, ...]]:
+    """
+    Make `table` and return how many records were accepted and refused, and the own columns.
+    """
+    own: dict[str, None] = dict.fromkeys(source.header)
+    if source.format is Format.CSV:
+        columns = csv_columns(layout, header=source.header, cell=_cell)
+    else:
+        columns = {ours: _cell(place) for place, ours in enumerate(_names(layout))}
+    accepted = refused = 0
+    with tempfile.NamedTemporaryFile(
+        dir=_temp_directory(connection), prefix="bulkops-", suffix=".ndjson"
+    ) as spool:
+        for line, found in _rows(source, layout=layout, own=own):
+            if isinstance(found, Refusal):
+                refused += 1
+                row = {
+                    "line": line,
+                    "raw": found.raw,
+                    "refused_code": found.code,
+                    "refused": found.words,
+                }
+            else:
+                accepted += 1
+                row = {"line": line, "cells": found}
+            spool.write(orjson.dumps(row) + b"\n")
+        spool.flush()
+        made = _create(connection, Path(spool.name), columns=columns, table=table)
+    if made != accepted + refused:
+        raise ManifestError(
+            f"{source.path}: found {accepted + refused:,} records, of which {made:,} could be kept"
+        )
+    return accepted, refused, tuple(own)
+
+
+def _cell(place: int) -> str:
+    return f"cells[{place + 1}]"
+
+
+def _names(layout: Layout) -> list[str]:
+    return [*layout.known, "fields", "extra"]
+
+
+def _rows(
+    source: Source, *, layout: Layout, own: dict[str, None]
+) -> Iterator[tuple[int, list[str] | list[str | None] | Refusal]]:
+    """Yield number and cells, or number and refusal; `own` learns the columns of JSON lines."""
+    pieces = chunks(source.path, compression=source.compression)
+    text = texts(source.path, pieces=pieces, encoding=source.encoding)
+    if source.format is Format.CSV:
+        found = records(
+            lines(text, universal=True),
+            delimiter=source.delimiter,
+            quote=source.quote,
+            header=source.header,
+        )
+        yield from (row for row in found if row[0])
+        return
+    cells = cell_reader(layout)
+    for number, value in objects(lines(text, universal=False)):
+        if isinstance(value, Refusal):
+            yield number, value
+        else:
+            own.update(dict.fromkeys(value))
+            yield number, cells(value)
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection, spool: Path, *, columns: dict[str, str], table: str
+) -> int:
+    """Make `table` of the spooled rows; a refused row has nothing but its line and why."""
+    columns = {
+        ours: f"CASE WHEN refused_code IS NULL THEN {value} END" for ours, value in columns.items()
+    }
+    types = ", ".join(f"'{column}': 'VARCHAR'" for column in _REFUSED)
+    made = connection.execute(
+        f"CREATE TABLE {name(table)} AS"
+        f" SELECT line, {select_list(columns)}, {', '.join(_REFUSED)}"
+        f" FROM read_json({literal(pattern(spool))}, format = 'newline_delimited',"
+        " compression = 'none', hive_partitioning = false,"
+        f" columns = {{'line': 'BIGINT', 'cells': 'VARCHAR[]', {types}}})"
+    ).fetchone()
+    assert made is not None
+    return int(made[0])
+
+
+def _temp_directory(connection: duckdb.DuckDBPyConnection) -> Path | None:
+    """Return the connection's temp directory if it is there, else nothing (the system's)."""
+    found = connection.execute("SELECT current_setting('temp_directory')").fetchone()
+    directory = Path(found[0]) if found and found[0] else None
+    return directory if directory and directory.is_dir() else None

@@ -1,0 +1,66 @@
+"""Which column of the manifest goes where: known columns, relation fields, and all the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulkops.errors import ManifestError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """
+    Our columns in terms of theirs.
+
+    `known` and `fields` give the manifest's own name for each of ours; `fixed` values win over
+    whatever a column says; `used` are their names that have a place, while all others are
+    carried through.
+    """
+
+    known: Mapping[str, str]
+    fields: Mapping[str, str]
+    fixed: Mapping[str, str]
+    used: frozenset[str]
+
+
+def lay_out(
+    path: Path,
+    *,
+    known: Collection[str],
+    fields: Collection[str],
+    columns: Mapping[str, str],
+    fixed: Mapping[str, str],
+) -> Layout:
+    """
+    Return the layout, relation fields sorted by name.
+
+    Raise `ManifestError` if `columns` or `fixed` speaks of a name that is neither known nor a
+    relation field.
+    """
+    ours = dict.fromkeys(known)
+    relation = sorted(set(fields) - set(ours))
+    for name in [*columns, *fixed]:
+        if name not in ours and name not in relation:
+            raise ManifestError(
+                f"{path}: column {name!r} cannot be mapped or set, expected one of"
+                f" {', '.join([*ours, *relation])}"
+            )
+    theirs = {name: columns.get(name, name) for name in [*ours, *relation]}
+    return Layout(
+        known={name: theirs[name] for name in ours},
+        fields={name: theirs[name] for name in relation},
+        fixed=dict(fixed),
+        used=frozenset(theirs.values()),
+    )
+
+
+def check_columns(path: Path, *, columns: Mapping[str, str], own: Sequence[str]) -> None:
+    """Raise `ManifestError` if a column is mapped from one that the manifest does not have."""
+    for ours, theirs in columns.items():
+        if theirs not in own:
+            raise ManifestError(
+                f"{path}: column {theirs!r}, mapped to {ours!r}, is not in the file;"
+                f" its columns are {', '.join(own) or '(none)'}"
+            )

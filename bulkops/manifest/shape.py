@@ -1,0 +1,99 @@
+"""
+The columns of the table as SQL, over cells of CSV or over the text of JSON objects.
+
+Text stays text: nothing is cast, and only the empty string becomes NULL. JSON is put together
+by concatenation, because DuckDB's merging functions drop nulls inside of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from bulkops.manifest.layout import Layout
+from bulkops.manifest.sql import literal, name
+
+#: Texts of JSON lines that DuckDB reads otherwise than they stand, or that only it would read:
+#: not an object; a fraction or exponent (printed anew as a rounded double), -0, NaN and
+#: Infinity; a trailing comma; an escaped control character (spelled otherwise than by orjson).
+#: It may also fit text within a string, which costs time, not truth.
+ODD_JSON = r"^\s*[^{\s]|[:\[,]\s*-?([0-9]+[.eE]|[NIi]|n[aA])|[:\[,]\s*-0|,\s*[\]}]|\\u00[01]"
+
+
+def csv_columns(
+    layout: Layout, *, header: Sequence[str], cell: Callable[[int], str]
+) -> dict[str, str]:
+    """Return our name -> SQL for records of CSV; `cell(i)` is the SQL of the i-th cell."""
+    places = {column: place for place, column in enumerate(header)}
+
+    def value(ours: str, theirs: str) -> str:
+        if ours in layout.fixed:
+            return _text(literal(layout.fixed[ours]))
+        return _text(cell(places[theirs])) if theirs in places else "NULL::VARCHAR"
+
+    known = {ours: value(ours, theirs) for ours, theirs in layout.known.items()}
+    fields = [
+        _member(ours, f"to_json({value(ours, theirs)})")
+        for ours, theirs in layout.fields.items()
+        if ours in layout.fixed or theirs in places
+    ]
+    extra = [
+        _member(column, f"to_json(coalesce({cell(place)}, ''))")
+        for place, column in enumerate(header)
+        if column not in layout.used
+    ]
+    return {**known, "fields": _object(fields), "extra": _object(extra)}
+
+
+def jsonl_columns(layout: Layout) -> dict[str, str]:
+    """
+    Return our name -> SQL for JSON objects.
+
+    `json` is their text, and `cells` are the texts of their members at `known_pointers`.
+    """
+    known = {
+        ours: _text(literal(layout.fixed[ours]) if ours in layout.fixed else f"cells[{place}]")
+        for place, ours in enumerate(layout.known, 1)
+    }
+    fields = []
+    for ours, theirs in layout.fields.items():
+        value = f"json_extract(json, {literal(_pointer(theirs))})::VARCHAR"
+        value = f"nullif(nullif({value}, 'null'), '\"\"')"
+        if ours in layout.fixed:
+            value = f"to_json({_text(literal(layout.fixed[ours]))})"
+        fields.append(_member(ours, value))
+    taken = orjson.dumps(dict.fromkeys(sorted(layout.used))).decode()
+    extra = f"nullif(json_merge_patch(json, {literal(taken)})::VARCHAR, '{{}}')"
+    return {**known, "fields": _object(fields), "extra": extra}
+
+
+def known_pointers(layout: Layout) -> str:
+    """Return the SQL list of the pointers of the known members."""
+    return f"[{', '.join(literal(_pointer(key)) for key in layout.known.values())}]::VARCHAR[]"
+
+
+def select_list(columns: dict[str, str]) -> str:
+    """Return `columns` as a select list."""
+    return ", ".join(f"{value} AS {name(ours)}" for ours, value in columns.items())
+
+
+def _text(value: str) -> str:
+    return f"nullif({value}, '')"
+
+
+def _pointer(key: str) -> str:
+    """Return the JSON pointer of a member, https://www.rfc-editor.org/rfc/rfc6901."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _member(key: str, value: str) -> str:
+    """Return the SQL of a member's text, NULL if its value is."""
+    return f"{literal(orjson.dumps(key).decode() + ':')} || {value}"
+
+
+def _object(members: Sequence[str]) -> str:
+    """Return the SQL of the text of an object of those members that are not NULL."""
+    if not members:
+        return "NULL::VARCHAR"
+    return f"nullif('{{' || concat_ws(',', {', '.join(members)}) || '}}', '{{}}')"
