@@ -1,0 +1,82 @@
+"""
+Read a stored plan: its batches in order, and the rows that are not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from bulkops.errors import CheckpointError
+from bulkops.manifest.sql import pattern
+from bulkops.model import Batch, Operation, Outcome, Route, Status
+
+_AT_ONCE = 64
+
+
+def read_batches(plan: Path) -> Iterator[tuple[int, Batch]]:
+    """
+    Yield `(step, batch)` in the plan's order; step 0 may go in parallel, later ones may not.
+
+    Reads a few dozen batches at a time, whatever the size of the plan. Raises `CheckpointError`
+    if it cannot be read.
+    """
+    with _reading(plan, threads=1) as connection:
+        result = connection.execute(
+            "SELECT step, batch, spec, module, record_id, related_list, operations "
+            "FROM read_parquet(?, hive_partitioning = false)",
+            [pattern(plan)],
+        )
+        while rows := result.fetchmany(_AT_ONCE):
+            for step, number, spec, module, record_id, related_list, operations in rows:
+                route = Route(module or "", record_id or "", related_list or "")
+                yield (
+                    step,
+                    Batch(number, spec, route, tuple(_operation(each) for each in operations)),
+                )
+
+
+def _operation(stored: dict[str, Any]) -> Operation:
+    fields = stored["fields"]
+    said = orjson.loads(fields) if fields is not None else {}
+    return Operation(
+        stored["line"],
+        stored["item"],
+        tuple(stored["members"] or ()),
+        {name: value for name, value in said.items() if value is not None},
+    )
+
+
+def read_refusals(rows: Path) -> Iterator[Outcome]:
+    """
+    Yield the outcome of every row that the plan does not send, in manifest order.
+
+    Raises `CheckpointError` if they cannot be read.
+    """
+    with _reading(rows, threads=2) as connection:
+        result = connection.execute(
+            "SELECT line, status, code, message, of_line "
+            "FROM read_parquet(?, hive_partitioning = false) "
+            "WHERE status IS NOT NULL ORDER BY line",
+            [pattern(rows)],
+        )
+        while found := result.fetchmany(_AT_ONCE * 100):
+            for line, status, code, message, of_line in found:
+                yield Outcome(line, Status(status), code or "", message or "", of_line=of_line)
+
+
+@contextmanager
+def _reading(path: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    try:
+        with duckdb.connect(config={"memory_limit": "256MB", "threads": threads}) as connection:
+            yield connection
+    except duckdb.Error as error:
+        raise CheckpointError(
+            f"{path}: the plan cannot be read ({str(error).splitlines()[0]}). Without it the run "
+            "cannot go on; start over with --new."
+        ) from error

@@ -1,0 +1,197 @@
+"""
+Make the plan of a manifest: every row judged, compared, and packed into calls.
+
+Works in DuckDB, which spills to disk beyond its memory limit; never touches the network. The
+plan is made once and stored in the run directory; a row that is not to be sent is in it too,
+with the reason.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from bulkops.errors import ManifestError, UsageError
+from bulkops.manifest import Loaded, Source, load, suggest
+from bulkops.operations import OPS, SPECS
+from bulkops.planner.batches import find_circles, mark, pack, write
+from bulkops.planner.judge import judge, mirrors
+from bulkops.planner.summary import Summary, summarise
+from bulkops.planner.wishes import compare
+from bulkops.spec import CallLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """
+    How the manifest is to be read and what limits its calls; all of it changes the plan.
+
+    `columns` maps a column of ours to the manifest's; `fixed` sets one for every row; `fields`
+    names further columns that are relation fields of a link.
+    """
+
+    product: str = "crm"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    fields: Sequence[str] = ()
+    limits: CallLimits = field(default_factory=CallLimits)
+    relations: Mapping[str, str] = field(default_factory=dict)
+    last_wins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """
+    A stored plan: how many rows it speaks of, its digest, and its numbers.
+    """
+
+    rows: int
+    digest: str
+    own_columns: tuple[str, ...]
+    summary: Summary
+
+
+def make_plan(
+    source: Source,
+    wanted: Wanted,
+    *,
+    plan: Path,
+    rows: Path,
+    memory: str = "512MB",
+    temp_directory: Path | None = None,
+) -> Planned:
+    """
+    Plan `source` and store the batches at `plan` and the judged rows at `rows`.
+
+    Raises `ManifestError` where the manifest cannot be read or lacks a column that its one
+    operation needs, and `UsageError` for an unknown name in `wanted`.
+    """
+    known = known_columns()
+    _check_names(wanted, known)
+    try:
+        return _plan(
+            source,
+            wanted,
+            known,
+            plan=plan,
+            rows=rows,
+            memory=memory,
+            temp_directory=temp_directory,
+        )
+    except duckdb.OutOfMemoryException as error:
+        raise UsageError(
+            f"{source.path}: planning it needs more than {memory} of memory; raise `memory` in "
+            "[plan], or give `temp_directory` a folder with more room"
+        ) from error
+
+
+def _plan(
+    source: Source,
+    wanted: Wanted,
+    known: Sequence[str],
+    *,
+    plan: Path,
+    rows: Path,
+    memory: str,
+    temp_directory: Path | None,
+) -> Planned:
+    # DuckDB takes what follows a question mark in a path for options.
+    room = None if "?" in str(temp_directory) else temp_directory
+    with (
+        tempfile.TemporaryDirectory(prefix="bulkops-", dir=room) as scratch,
+        duckdb.connect(str(Path(scratch) / "plan.duckdb")) as connection,
+    ):
+        connection.execute("SET memory_limit = ?", [memory])
+        connection.execute("SET temp_directory = ?", [scratch])
+        loaded = load(
+            connection,
+            source,
+            table="manifest",
+            known=known,
+            fields=_relation_fields(wanted),
+            columns=wanted.columns,
+            fixed=wanted.fixed,
+        )
+        _check_columns(source, loaded, wanted, known)
+        judge(connection, product=wanted.product, relations=wanted.relations)
+        compare(connection, mirrors=mirrors(wanted.relations), last_wins=wanted.last_wins)
+        find_circles(connection)
+        mark(connection)
+        connection.execute(
+            "CREATE TEMP VIEW judged_rows AS "
+            "SELECT judged.op, judged.spec, judged.module, planned.status, planned.code "
+            "FROM judged JOIN planned USING (line)"
+        )
+        pack(connection, limits=wanted.limits)
+        digest = write(connection, plan=plan, rows=rows)
+        learns = (
+            [spec.op for spec in SPECS.values() if spec.learns_capacity]
+            if wanted.limits.territory_records_per_call is None
+            else []
+        )
+        return Planned(
+            loaded.rows + loaded.refused,
+            digest,
+            loaded.own_columns,
+            summarise(connection, learns=learns),
+        )
+
+
+def known_columns() -> tuple[str, ...]:
+    """Return every column that some operation reads, `op` first."""
+    return tuple(
+        dict.fromkeys(["op", *(name for spec in SPECS.values() for name in spec.column_names)])
+    )
+
+
+def _relation_fields(wanted: Wanted) -> tuple[str, ...]:
+    named = (name for spec in SPECS.values() for name in spec.relation_fields or ())
+    return tuple(dict.fromkeys([*named, *wanted.fields]))
+
+
+def _check_names(wanted: Wanted, known: Sequence[str]) -> None:
+    allowed = {*known, *_relation_fields(wanted)}
+    for name in [*wanted.columns, *wanted.fixed]:
+        if name not in allowed:
+            raise UsageError(
+                f"{name!r} is not a column that bulkops reads; expected one of {', '.join(known)}"
+            )
+    op = wanted.fixed.get("op")
+    if op is not None and op not in OPS:
+        raise UsageError(f"{op!r} is not an operation; expected one of {', '.join(OPS)}")
+
+
+def _check_columns(source: Source, loaded: Loaded, wanted: Wanted, known: Sequence[str]) -> None:
+    """Refuse a manifest that can hold no row of what is asked, before a million rows say so."""
+    if source.header == ():
+        return
+    present = {*source.header, *wanted.columns, *wanted.fixed}
+    op = wanted.fixed.get("op")
+    needed = (
+        [["op"]]
+        if op is None
+        else [
+            [column.name for column in spec.columns if column.required]
+            for spec in SPECS.values()
+            if spec.op == op
+        ]
+    )
+    missing = [name for name in needed[0] if name not in present]
+    if not missing:
+        return
+    hints = [
+        f"{theirs!r} looks like {ours}: --map {ours}={theirs!r}"
+        for theirs, ours in suggest(source.header, known).items()
+        if ours in missing
+    ]
+    how = "; ".join(hints) or (
+        "give it with --op" if missing == ["op"] else "give them with --map or --set"
+    )
+    raise ManifestError(
+        f"{source.path}: found columns {', '.join(loaded.own_columns)}; "
+        f"expected also {', '.join(missing)} ({how})"
+    )

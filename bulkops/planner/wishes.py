@@ -1,0 +1,117 @@
+"""
+Find the rows that wish the same, and those that wish opposite things.
+
+A relation that can be called from either side is one relation: `Leads/1/Campaigns/2` and
+`Campaigns/2/Leads/1` are compared under one key. Rows about several territories of a record
+are compared territory by territory. Keys are 128-bit digests, so that ten million of them group
+in bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+
+import duckdb
+
+from bulkops.manifest.sql import literal
+
+
+def compare(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    mirrors: Mapping[tuple[str, str], tuple[str, str]],
+    last_wins: bool,
+) -> None:
+    """
+    Make the tables `conflicts(line, of_line)` and `duplicates(line, of_line)` from `judged`.
+
+    In `conflicts`, `of_line` is a line that wishes otherwise. With `last_wins` a line is in
+    conflict only with a later one that is to be sent. A duplicate names the first line of its
+    wish that is to be sent.
+    """
+    connection.execute(f"""
+        CREATE TABLE wishes AS
+        WITH keyed AS (
+            SELECT line, members, {_key(mirrors)} AS key,
+                concat_ws('|', wish, fields) AS wish
+            FROM judged WHERE code IS NULL
+        )
+        SELECT line, md5_number(key) AS key, md5_number(wish) AS wish,
+            md5_number(concat_ws('|', key, wish, array_to_string(members, ';'))) AS same
+        FROM keyed WHERE members IS NULL
+        UNION ALL
+        SELECT line, md5_number(key || '|' || unnest(members)), md5_number(wish),
+            md5_number(concat_ws('|', key, wish, array_to_string(members, ';')))
+        FROM keyed WHERE members IS NOT NULL
+    """)
+    connection.execute("""
+        CREATE TABLE disputes AS
+        SELECT wishes.* FROM wishes SEMI JOIN (
+            SELECT key FROM wishes GROUP BY key HAVING min(wish) <> max(wish)
+        ) USING (key)
+    """)
+    connection.execute("CREATE TABLE conflicts (line BIGINT, of_line BIGINT)")
+    if last_wins:
+        _let_last_win(connection)
+    else:
+        connection.execute("""
+            INSERT INTO conflicts
+            WITH sides AS (
+                SELECT key, wish, min(line) AS first_line FROM disputes GROUP BY key, wish
+            )
+            SELECT disputes.line, min(sides.first_line)
+            FROM disputes JOIN sides
+                ON sides.key = disputes.key AND sides.wish <> disputes.wish
+            GROUP BY disputes.line
+        """)
+    connection.execute("""
+        CREATE TABLE duplicates AS
+        WITH told AS (SELECT DISTINCT line, same FROM wishes ANTI JOIN conflicts USING (line)),
+        repeated AS (SELECT same, min(line) AS of_line FROM told GROUP BY same HAVING count(*) > 1)
+        SELECT line, of_line FROM told JOIN repeated USING (same) WHERE line > of_line
+    """)
+    connection.execute("DROP TABLE wishes")
+    connection.execute("DROP TABLE disputes")
+
+
+def _let_last_win(connection: duckdb.DuckDBPyConnection) -> None:
+    """
+    Fill `conflicts` from the last disputed line back: one that contradicts a later one loses.
+
+    Only a line that is sent itself can beat another, which no single query can say: a row about
+    several territories may lose one of them and with it all.
+    """
+    rows = connection.cursor().execute("SELECT line, key, wish FROM disputes ORDER BY line DESC")
+    holder: dict[int, tuple[int, int]] = {}
+    lost: list[tuple[int, int]] = []
+    for line, about in groupby(_stream(rows), key=itemgetter(0)):
+        wishes = {key: wish for _, key, wish in about}
+        rivals = [
+            holder[key][0] for key, wish in wishes.items() if holder.get(key, (0, wish))[1] != wish
+        ]
+        if rivals:
+            lost.append((line, min(rivals)))
+        else:
+            holder.update({key: (line, wish) for key, wish in wishes.items() if key not in holder})
+    if lost:
+        connection.executemany("INSERT INTO conflicts VALUES (?, ?)", lost)
+
+
+def _stream(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int, int]]:
+    while rows := result.fetchmany(10_000):
+        yield from rows
+
+
+def _key(mirrors: Mapping[tuple[str, str], tuple[str, str]]) -> str:
+    """Return SQL for the name of what a row is about, the same from either side of it."""
+    plain = "concat_ws('|', family, module, record_id, related_list, item)"
+    flips = [
+        f"WHEN module = {literal(module)} AND related_list = {literal(related_list)} AND "
+        f"family = 'relation' THEN concat_ws('|', family, {literal(other[0])}, item, "
+        f"{literal(other[1])}, record_id)"
+        for (module, related_list), other in sorted(mirrors.items())
+        if other < (module, related_list)
+    ]
+    return f"CASE {' '.join(flips)} ELSE {plain} END" if flips else plain
