@@ -103,6 +103,8 @@ class TokenSource:
         self._credentials = secrets
         self._token: Token | None = None
         self._rejected: str | None = None
+        self._minted: str | None = None
+        self._served: str | None = None
         self._cache = TokenCache(
             path=Path(config.auth.token_cache or default_token_cache()).expanduser(),
             key=_key(self._accounts, secrets["client_id"], secrets["refresh_token"]),
@@ -123,12 +125,17 @@ class TokenSource:
                 return held
         return await self._current()
 
+    def served(self, value: str) -> None:
+        """Take note that a call was answered with this token: if refused later, it was revoked."""
+        self._served = value
+
     async def refreshed(self, rejected: str) -> Token:
         """
         Return another token than `rejected`, which a call was just refused with (401).
 
-        However many workers call this with one value, one token is minted. A token refused
-        within a minute of its issue ends in `AuthError`: a newer one would be refused as well.
+        However many workers call this with one value, one token is minted. A token of this
+        process that was refused within a minute of its issue, and never served, ends in
+        `AuthError`: a newer one would be refused as well.
         """
         if self._ready is not None:
             raise AuthError(
@@ -150,7 +157,8 @@ class TokenSource:
             if cached and cached.value != self._rejected and cached.is_fresh(now):
                 self._token = cached
                 return cached
-            if held and refused and 0 <= now - held.issued_at < _SOON_S:
+            stillborn = held is not None and held.value == self._minted != self._served
+            if held and refused and stillborn and 0 <= now - held.issued_at < _SOON_S:
                 raise AuthError(
                     f"a new access token was refused (401) {now - held.issued_at:.0f} s after its "
                     "issue: it is of another data centre or organisation than the one called, or "
@@ -249,6 +257,7 @@ class TokenSource:
             expires_at=now + _life(body.get("expires_in")),
         )
         self._cache.save(token)
+        self._minted = token.value
         self._refusal = None
         return token
 

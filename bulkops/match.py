@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from bulkops.model import Item
 from bulkops.verdicts import Answer
 
+#: The place of an answer that names something which was not asked about.
+_STRANGER = -1
+
 
 def match_items(
     envelope: str, items: Sequence[Item], answers: Sequence[Answer | None]
@@ -30,10 +33,8 @@ def match_items(
     claims: dict[int, Answer] = {}
     disputed: set[int] = set()
     for position, (answer, place) in enumerate(zip(answers, places, strict=True)):
-        if answer is None:
-            continue
-        index = position if place is None and in_order and not answer.id else place
-        if index is None:
+        index = position if place is None and in_order else place
+        if answer is None or index is None or index == _STRANGER:
             continue
         rival = claims.setdefault(index, answer)
         if (rival.ok, rival.code) != (answer.ok, answer.code):
@@ -42,11 +43,15 @@ def match_items(
 
 
 def _place(envelope: str, answer: Answer | None, by_id: dict[str, int], count: int) -> int | None:
-    """Return the index that an answer claims by id or path; `None` if it claims none."""
+    """
+    Return the index that an answer claims by id or path.
+
+    `None` if it claims none, `_STRANGER` if what it names was not in the request.
+    """
     if answer is None:
         return None
     if answer.id in by_id:
         return by_id[answer.id]
     if answer.path.startswith(f"$.{envelope}[") and answer.indices:
-        return answer.indices[0] if answer.indices[0] < count else None
-    return None
+        return answer.indices[0] if answer.indices[0] < count else _STRANGER
+    return _STRANGER if answer.id else None

@@ -17,7 +17,8 @@ class Parcel:
 
     `sent` counts every call that carried them; `tries`, `throttles`, `locks` and `refreshes`
     count why they were sent again. `wait_s` is the pause before the next call. `since` is the
-    loop time of the first one.
+    loop time of the first one. `resent` marks lines whose remote job ended without effect: they
+    get no third chance.
     """
 
     operations: tuple[Operation, ...]
@@ -29,6 +30,7 @@ class Parcel:
     refreshes: int = 0
     wait_s: float = 0.0
     since: float = float("inf")
+    resent: bool = False
 
 
 def cut(parcel: Parcel, limit: int | None) -> list[Parcel]:

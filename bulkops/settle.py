@@ -41,6 +41,11 @@ _REASONS = {
 }
 
 
+#: What a flat refusal may say of one item: "so already", or why it cannot be done.
+_ABOUT_ITS_STATE = frozenset({Verdict.ALREADY, Verdict.ECHO, Verdict.LOOKUP})
+_OF_ONE_ITEM = _ABOUT_ITS_STATE | {Verdict.FAIL, Verdict.BISECT, Verdict.LOCKED, Verdict.WAIT}
+
+
 def settle(
     spec: Spec, batch: Batch, exchange: Exchange, context: Settling = _NOTHING_KNOWN
 ) -> Settlement:
@@ -71,10 +76,15 @@ def _settle_unreadable(batch: Batch, reply: Reply) -> Settlement:
         message=words,
         http_status=reply.status,
     )
-    if verdict is Verdict.SPLIT and len(batch.operations) == 1:
-        outcome = Outcome(batch.operations[0].line, Status.FAILED, "too_large", words, reply.status)
-        return Settlement(outcomes=(outcome,))
-    limit = -(-len(batch.operations) // 2) if verdict is Verdict.SPLIT else None
+    count = len(merge_items(batch.operations))
+    if verdict is Verdict.SPLIT and count == 1:
+        return Settlement(
+            tuple(
+                Outcome(each.line, Status.FAILED, "too_large", words, reply.status)
+                for each in batch.operations
+            )
+        )
+    limit = -(-count // 2) if verdict is Verdict.SPLIT else None
     return Settlement(unprocessed=(remainder,), retry_after=_retry_after(reply), limit=limit)
 
 
@@ -84,9 +94,12 @@ def _settle_flat(
     items = merge_items(batch.operations)
     named = _named_item(spec, answer, items)
     verdict = spec.judge(answer) or judge_flat(answer)
-    if named is not None and verdict in {Verdict.FAIL, Verdict.BISECT, Verdict.LOCKED}:
+    if named is not None and verdict in _OF_ONE_ITEM:
         return _settle_named(spec, batch, answer, named, context)
     alone = len(items) == 1
+    if verdict in _ABOUT_ITS_STATE and not alone:
+        # True of one member that is not named, and of the others nobody knows.
+        verdict = Verdict.BISECT
     if verdict is Verdict.SPLIT and not alone:
         limit = _limit_in(answer, below=len(items))
         rest = _remainder(Reason.RESEND, batch.operations, answer)

@@ -21,7 +21,8 @@ from enum import Enum, auto
 
 from bulkops.model import Json
 
-_INDEX = re.compile(r"\[(\d+)\]")
+#: An index that a request can have; a longer one names nothing.
+_INDEX = re.compile(r"\[([0-9]{1,9})\]")
 
 
 class Verdict(Enum):
@@ -81,15 +82,15 @@ class Answer:
         if not isinstance(value, dict) or not ("code" in value or "error" in value):
             return None
         old = value.get("error")
-        code = old if isinstance(old, str) else value.get("code", "")
+        code = _text(old if isinstance(old, str) else value.get("code"))
         details = value.get("details")
         return cls(
             http_status=http_status,
             flat=flat,
             ok=value.get("status") == "success"
             or (value.get("status") is None and code in {"SUCCESS", "SCHEDULED"}),
-            code=str(code),
-            message=str(value.get("message", value.get("error_info", ""))).strip(),
+            code=code,
+            message=_text(value.get("message", value.get("error_info"))).strip(),
             details=details if isinstance(details, dict) else {},
         )
 
@@ -107,14 +108,12 @@ class Answer:
     @property
     def id(self) -> str:
         """`details.id` as text, or ''."""
-        value = self.details.get("id")
-        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        return _text(self.details.get("id"))
 
     @property
     def job_id(self) -> str:
         """`details.job_id` as text, or ''."""
-        value = self.details.get("job_id")
-        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        return _text(self.details.get("job_id"))
 
     @property
     def pending(self) -> bool:
@@ -124,6 +123,11 @@ class Answer:
     def says(self, words: str) -> bool:
         """Whether the message holds `words`, in any capitals (the samples differ in them)."""
         return words.casefold() in self.message.casefold()
+
+
+def _text(value: Json) -> str:
+    """Return a text or whole number as text, and anything else as no text."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 _TOKEN = frozenset({"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "AUTHENTICATION_FAILURE"})

@@ -1,8 +1,9 @@
 """
 What arrived and what it did: the emulator's own book, outside the API.
 
-One short tuple a call; JSON is made only when asked for. Items that ask twice for one effect are
-found from the book on demand, so that serving a call costs nothing for it.
+One short tuple a call, its ids as text and only once, because runs have millions of calls; lists
+and JSON are made when asked for. Items that ask twice for one effect are found from the book on
+demand, so that serving a call costs nothing for it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,50 @@ class LedgerRow(NamedTuple):
     items: int
     effects: int
     unchanged: int
-    asked: Sequence[str]
-    changed: Sequence[str]
+    #: what `pack` made of the names of the items
+    packed_asked: str
+    #: the same of those that changed state; `_AS_ASKED`: all
+    packed_changed: str
     fault: str
+
+    @property
+    def asked(self) -> list[str]:
+        """Names of the items of the request."""
+        if self.packed_asked == _IN_QUERY:
+            return self.query.removeprefix("ids=").split(",")
+        return _unpacked(self.packed_asked)
+
+    @property
+    def changed(self) -> list[str]:
+        """Names of the items that changed state."""
+        return self.asked if self.packed_changed == _AS_ASKED else _unpacked(self.packed_changed)
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as JSON data."""
+        row = self._asdict()
+        del row["packed_asked"], row["packed_changed"]
+        return {**row, "asked": self.asked, "changed": self.changed}
+
+
+_SEPARATOR = "\x1f"
+_IN_QUERY = "?"
+_AS_ASKED = "="
+
+
+def _unpacked(names: str) -> list[str]:
+    return names.split(_SEPARATOR) if names else []
+
+
+def pack(query: str, asked: Sequence[str], changed: Sequence[str]) -> tuple[str, str]:
+    """Names of items as `LedgerRow` keeps them; ids that the query has already are not kept."""
+    if not asked:
+        return "", _SEPARATOR.join(changed)
+    in_query = query.startswith("ids=") and query[4:] == ",".join(asked)
+    same = asked is changed or (len(asked) == len(changed) and list(asked) == list(changed))
+    return (
+        _IN_QUERY if in_query else _SEPARATOR.join(asked),
+        _AS_ASKED if same else _SEPARATOR.join(changed),
+    )
 
 
 @dataclass(slots=True)
@@ -49,7 +91,7 @@ class Ledger:
         """The rows with a sequence above `since`, as JSON lines."""
         for row in self.rows:
             if row.seq > since:
-                yield orjson.dumps(row._asdict()) + b"\n"
+                yield orjson.dumps(row.as_json()) + b"\n"
 
     def repeated(self) -> int:
         """
@@ -88,6 +130,8 @@ _PLACELESS = frozenset(
         "territories.assign.single",
         "territory.delete",
         "territory.delete.single",
+        "territory.remove",
+        "territory.remove.single",
     }
 )
 

@@ -12,6 +12,8 @@ hides a related id that never existed, so it is `unchanged`, not `succeeded`.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 
 from bulkops.model import Api, Item, Json, Request, Route
@@ -47,6 +49,7 @@ MIRRORS: Mapping[tuple[str, str], tuple[str, str]] = {
 #: Relation fields whose JSON type is a number; a CSV cell of them is sent as one.
 #: https://www.zoho.com/crm/developer/docs/api/v8/update-related-records.html
 _NUMERIC = frozenset({"list_price"})
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 
 
 def _path(api: Api, route: Route) -> str:
@@ -67,14 +70,9 @@ def _typed(fields: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _number(value: Json) -> Json:
-    """Return the number a text stands for, or the text itself for the server to refuse."""
-    if not isinstance(value, str):
-        return value
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
+    """Return the number a text stands for in JSON, or the text itself for the server to refuse."""
+    if isinstance(value, str) and _JSON_NUMBER.fullmatch(value):
+        return json.loads(value)
     return value
 
 

@@ -139,22 +139,22 @@ def territories_of(body: Json) -> dict[str, dict[str, str] | None]:
     """
     Return record id -> (territory id -> `manually`, `automatically` or '').
 
-    `None` for a record that the answer holds without a `Territories` key at all.
+    `None` for a record that the answer holds without a list of them.
     """
     records = body.get("data") if isinstance(body, dict) else None
     found: dict[str, dict[str, str] | None] = {}
     for record in records if isinstance(records, list) else ():
         if not isinstance(record, dict) or "id" not in record:
             continue
-        listed = record.get("Territories")
+        listed = record.get("Territories", False)
         found[str(record["id"])] = (
-            None
-            if "Territories" not in record
-            else {
+            {
                 str(each["id"]): str(each.get("$assigned") or "")
                 for each in listed or ()
                 if isinstance(each, dict) and "id" in each
             }
+            if listed is None or isinstance(listed, list)
+            else None
         )
     return found
 

@@ -1,0 +1,152 @@
+"""
+The append-only log of a run: the truth about every line, and the queue it resumes from.
+
+One JSON object a line, each with its `type`:
+
+- `run`: the header, first line alone; `v` is the schema version.
+- `sent`: a call of `batch` leaves, numbered `call`. `lines` only if it carries fewer than the
+  batch's.
+- `answer`: that `call` ended, and some of its lines are not settled; `doubtful` are those that
+  it may have changed all the same.
+- `outcome`: a line is settled, once and for all.
+- `job`: the server scheduled the work of a line under `job_id`.
+- `note`: anything worth knowing later (`event` says what).
+
+Appending never waits; `durable` does. A writer thread takes all that has gathered, writes it,
+and makes it durable with one `fsync` for everyone who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from bulkops.errors import CheckpointError
+
+SCHEMA_VERSION = 1
+
+
+class Checkpoint:
+    """
+    The log, open for appending by one process.
+
+    Use as an async context manager; leaving it writes and syncs what is left. Once a write has
+    failed every further call raises `CheckpointError`: a run whose log cannot be written stops.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._buffer: list[bytes] = []
+        self._appended = 0
+        self._synced = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self._failure: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._cannot(error) from error
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._write_on, name="checkpoint", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+        os.close(self._file)
+        if self._failure is not None and _value is None:
+            raise self._cannot(self._failure)
+
+    def append(self, **record: Any) -> None:
+        """Add one record, stamped with `t` (seconds since 1970). Does not wait for the disk."""
+        if self._failure is not None:
+            raise self._cannot(self._failure)
+        line = orjson.dumps({**record, "t": round(self._clock(), 3)}) + b"\n"
+        with self._wake:
+            self._buffer.append(line)
+            self._appended += 1
+            self._wake.notify()
+
+    async def durable(self) -> None:
+        """Return once everything appended so far has survived a power cut."""
+        if self._failure is not None:
+            raise self._cannot(self._failure)
+        if self._synced >= self._appended:
+            return
+        future = self._loop.create_future()
+        self._waiting.append((self._appended, future))
+        await future
+
+    def _write_on(self) -> None:
+        """Write and sync until closed. Runs in the writer thread."""
+        written = 0
+        try:
+            while True:
+                with self._wake:
+                    self._wake.wait_for(lambda: self._buffer or self._closing)
+                    lines, self._buffer = self._buffer, []
+                    if not lines:
+                        return
+                _commit(self._file, b"".join(lines))
+                written += len(lines)
+                self._loop.call_soon_threadsafe(self._advance, written)
+        except BaseException as error:  # noqa: BLE001  (crosses threads; raised in the loop)
+            self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _advance(self, written: int) -> None:
+        self._synced = written
+        still = []
+        for target, future in self._waiting:
+            if target > written:
+                still.append((target, future))
+            elif not future.done():
+                future.set_result(None)
+        self._waiting = still
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(self._cannot(error))
+        self._waiting = []
+
+    def _cannot(self, error: BaseException) -> CheckpointError:
+        return CheckpointError(
+            f"{self._path}: the checkpoint log cannot be written ({error}); nothing more is sent. "
+            "Mend that, then run the same command again."
+        )
+
+
+def _commit(file: int, data: bytes) -> None:
+    """Write all of `data` (the system may take less at a time) and make it durable."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+    os.fsync(file)
+    if os.fstat(file).st_nlink == 0:
+        raise FileNotFoundError(None, "the log was deleted while the run was on it")
+
+
+def header(run: str, plan: str, rows: int) -> Mapping[str, Any]:
+    """Return the first record of a log."""
+    return {"type": "run", "v": SCHEMA_VERSION, "run": run, "plan": plan, "rows": rows}

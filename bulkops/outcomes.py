@@ -1,0 +1,190 @@
+"""
+Join the log with the rows of the manifest: what became of every line, in manifest order.
+
+Derived from `rows.parquet` and `checkpoint.jsonl` alone, so that everything here may be deleted
+and made again. Works while the run goes on; lines that have no state yet are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from bulkops.manifest.sql import literal, pattern
+from bulkops.model import TERMINAL, WANTED, Status
+from bulkops.planner import known_columns
+from bulkops.rundir import RunDirectory
+
+#: The columns of an outcome, in the order they are printed.
+COLUMNS = (
+    "line",
+    "op",
+    "module",
+    "record_id",
+    "related_list",
+    "related_id",
+    "territory_id",
+    "transfer_to_id",
+    "status",
+    "code",
+    "message",
+    "http_status",
+    "attempts",
+    "batch",
+    "job_id",
+    "of_line",
+    "finished_at",
+)
+#: Statuses whose rows belong into another try. A duplicate is tried with the line it repeats.
+UNFINISHED = tuple(sorted(TERMINAL - WANTED - {Status.DUPLICATE}))
+_TOLD = ("status", "code", "message")
+
+_LOG = """
+    SELECT * FROM read_json({log}, format = 'newline_delimited', ignore_errors = true, columns = {{
+        type: 'VARCHAR', line: 'BIGINT', status: 'VARCHAR', code: 'VARCHAR', message: 'VARCHAR',
+        http_status: 'INTEGER', attempts: 'INTEGER', batch: 'BIGINT', job_id: 'VARCHAR',
+        of_line: 'BIGINT', t: 'DOUBLE'}})
+"""
+
+
+@contextmanager
+def opened(run: RunDirectory, *, memory: str = "512MB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection with the view `told`: the rows that have a state, with it."""
+    with duckdb.connect(config={"memory_limit": memory}) as connection:
+        connection.execute(f"""
+            CREATE TEMP VIEW log AS {_LOG.format(log=literal(pattern(run.checkpoint)))};
+            CREATE TEMP VIEW told AS
+            WITH settled AS (SELECT * FROM log WHERE type = 'outcome'),
+            scheduled AS (
+                SELECT line, arg_max(job_id, t) AS job_id, max(batch) AS batch FROM log
+                WHERE type = 'job' GROUP BY line
+            )
+            SELECT rows.* EXCLUDE (status, code, message, of_line),
+                coalesce(settled.status, 'scheduled') AS status, settled.code, settled.message,
+                settled.http_status, settled.attempts,
+                coalesce(settled.batch, scheduled.batch) AS batch,
+                coalesce(settled.job_id, scheduled.job_id) AS job_id, settled.of_line,
+                strftime(epoch_ms(CAST(settled.t * 1000 AS BIGINT)), '%Y-%m-%dT%H:%M:%S.%gZ')
+                    AS finished_at
+            FROM read_parquet({literal(pattern(run.rows))}, hive_partitioning = false) AS rows
+            LEFT JOIN settled USING (line)
+            LEFT JOIN scheduled USING (line)
+            WHERE settled.line IS NOT NULL OR scheduled.line IS NOT NULL
+        """)
+        yield connection
+
+
+def read_outcomes(run: RunDirectory, statuses: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """
+    Yield the outcome of each line in manifest order; absent values are left out.
+
+    `statuses` filters. Carried columns stand under `extra`.
+    """
+    with opened(run) as connection:
+        result = connection.execute(
+            f"SELECT {', '.join(COLUMNS)}, extra FROM told {_where(statuses)} ORDER BY line"
+        )
+        while rows := result.fetchmany(5000):
+            for row in rows:
+                found = {
+                    name: value
+                    for name, value in zip(COLUMNS, row, strict=False)
+                    if value is not None
+                }
+                if row[-1] is not None:
+                    found["extra"] = json.loads(row[-1])
+                yield found
+
+
+def copy_outcomes(
+    run: RunDirectory, target: Path, statuses: Collection[str] = (), *, parquet: bool = False
+) -> None:
+    """Write outcomes to a CSV file, or a Parquet one."""
+    shape = "(FORMAT parquet)" if parquet else "(FORMAT csv, HEADER)"
+    with opened(run) as connection:
+        connection.execute(
+            f"COPY (SELECT {', '.join(COLUMNS)}, extra FROM told {_where(statuses)} ORDER BY line) "
+            f"TO {literal(str(target))} {shape}"
+        )
+
+
+def write_failed(run: RunDirectory, description: Mapping[str, Any]) -> int:
+    """
+    Write `failed.csv`: the manifest's own columns first, `status, code, message` last.
+
+    It is a manifest again, for the same options. Return the number of rows. With `on_conflict =
+    "last"` a row that a later one overruled is not in it: trying it alone would undo the later.
+    """
+    asked, own = description["asked"]["columns"], description["plan"]["own_columns"]
+    last_wins = description["config"]["run"]["on_conflict"] == "last"
+    statuses = [each for each in UNFINISHED if not (last_wins and each is Status.CONFLICT)]
+    kept = [name for name in own if name not in _TOLD or name in asked.values()]
+    ours = {theirs: name for name, theirs in asked.items()}
+    # A column of theirs that means something to us keeps its name, and ours gives way.
+    told = [f"outcome_{name}" if name in kept else name for name in _TOLD]
+    number = 0
+    with (
+        opened(run) as connection,
+        (run.path / "failed.csv").open("w", encoding="utf-8", newline="") as file,
+    ):
+        known = _known_columns(connection)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*kept, *told])
+        result = connection.execute(
+            f"SELECT {', '.join([*_TOLD, 'fields', 'extra', *known])} FROM told "
+            f"{_where(statuses)} ORDER BY told.line"
+        )
+        while rows := result.fetchmany(5000):
+            number += len(rows)
+            writer.writerows([*_own_cells(row[3:], known, kept, ours), *row[:3]] for row in rows)
+    return number
+
+
+def _known_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the columns of the rows that operations read."""
+    described = connection.execute("DESCRIBE told").fetchall()
+    return [name for (name, *_) in described if name in set(known_columns())]
+
+
+def _own_cells(
+    row: Sequence[str | None], known: Sequence[str], kept: Sequence[str], ours: Mapping[str, str]
+) -> list[str | None]:
+    """Return the cells of a row as the manifest had them, in the order of `kept`."""
+    fields, extra, *values = row
+    cells = dict(zip(known, values, strict=True))
+    said = {**(json.loads(fields) if fields else {}), **(json.loads(extra) if extra else {})}
+    found: list[str | None] = []
+    for name in kept:
+        value = cells.get(ours.get(name, name)) if name not in said else said[name]
+        if value is None and name in ours:
+            value = said.get(ours[name])
+        found.append(value if isinstance(value, str | None) else orjson.dumps(value).decode())
+    return found
+
+
+def _where(statuses: Collection[str]) -> str:
+    return f"WHERE status IN ({', '.join(literal(each) for each in statuses)})" if statuses else ""
+
+
+def count_outcomes(run: RunDirectory) -> list[dict[str, Any]]:
+    """Count the lines by operation, module, status and code, the most frequent first."""
+    with opened(run) as connection:
+        rows = connection.execute("""
+            SELECT coalesce(op, ''), CASE WHEN status = 'invalid' THEN '' ELSE coalesce(module, '')
+                END, status, coalesce(code, ''), any_value(message), count(*)
+            FROM told GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3, 4
+        """).fetchall()
+    names = ("op", "module", "status", "code", "message", "lines")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def to_line(outcome: dict[str, Any]) -> bytes:
+    """Return one outcome as a line of JSON."""
+    return orjson.dumps(outcome) + b"\n"

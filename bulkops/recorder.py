@@ -1,0 +1,131 @@
+"""
+Write what happened to the log, count it, and ask for a stop when too much goes wrong.
+
+Nothing here waits, except `intend`, which returns when the log would survive a power cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from bulkops.checkpoint import Checkpoint
+from bulkops.errors import ThresholdError
+from bulkops.model import Batch, Operation, Outcome, Status
+from bulkops.resume import Progress
+from bulkops.stop import Stop
+from bulkops.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """
+    When a run stops for good: too large a share of the settled lines failed.
+    """
+
+    failed_ratio: float
+    failed_after: int
+
+
+class Recorder:
+    """
+    The only writer of outcomes. A line is settled once; a second outcome for it is a bug.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        progress: Progress,
+        *,
+        thresholds: Thresholds,
+        stop: Stop,
+        tally: Tally,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._thresholds = thresholds
+        self._stop = stop
+        self._tally = tally
+        self._calls = progress.calls
+
+    async def intend(self, batch: Batch, operations: Collection[Operation], attempt: int) -> int:
+        """
+        Log that a call is about to leave; return its number once that is durable.
+
+        Any doubt about the call after a crash rests on this line.
+        """
+        self._calls += 1
+        call = self._calls
+        whole = len(operations) == len(batch.operations)
+        lines = {} if whole else {"lines": [each.line for each in operations]}
+        self._checkpoint.append(
+            type="sent", batch=batch.number, attempt=attempt, call=call, **lines
+        )
+        await self._checkpoint.durable()
+        return call
+
+    def answered(self, batch: Batch, call: int, doubtful: Iterable[int]) -> None:
+        """Log that a call ended with lines not settled, and which of them it may have changed."""
+        self._checkpoint.append(
+            type="answer", batch=batch.number, call=call, doubtful=sorted(doubtful)
+        )
+
+    def settle(
+        self,
+        outcome: Outcome,
+        *,
+        batch: Batch | None = None,
+        attempts: int = 0,
+        aborted: bool = False,
+    ) -> None:
+        """
+        Log the terminal outcome of one line; one that was settled before is left alone.
+
+        Lines of an `aborted` group, and those never sent (no `batch`), say nothing about how the
+        rest of the run fares, and do not count towards the thresholds.
+        """
+        if not self._progress.settled.add(outcome.line):
+            return
+        record = {
+            "type": "outcome",
+            "line": outcome.line,
+            "status": outcome.status,
+            "code": outcome.code or None,
+            "message": outcome.message or None,
+            "http_status": outcome.http_status,
+            "of_line": outcome.of_line,
+            "job_id": outcome.job_id,
+            "batch": batch.number if batch else None,
+            "attempts": attempts or None,
+        }
+        self._checkpoint.append(**{key: each for key, each in record.items() if each is not None})
+        self._tally.add(outcome, sent=batch is not None and not aborted)
+        self._check_thresholds()
+
+    def schedule(self, batch: Batch, line: int, job_id: str) -> None:
+        """Log that the server will do a line later."""
+        self._checkpoint.append(type="job", batch=batch.number, line=line, job_id=job_id)
+
+    def note(self, event: str, **facts: object) -> None:
+        """Log anything else that a later run or a reader should know."""
+        self._checkpoint.append(type="note", event=event, **facts)
+
+    def _check_thresholds(self) -> None:
+        settled, failed = self._tally.fresh_settled, self._tally.fresh_failed
+        limit = self._thresholds.failed_ratio
+        if self._stop.asked or settled < self._thresholds.failed_after:
+            return
+        if failed > limit * settled:
+            self._stop.ask(
+                ThresholdError(
+                    f"{failed} of {settled} lines sent have failed, more than failed_ratio = "
+                    f"{limit} allows. See why with `bulkops outcomes --status failed`; the same "
+                    "command goes on with the rest."
+                )
+            )
+
+
+def skipped(operation: Operation, code: str, message: str) -> Outcome:
+    """Return the outcome of a line whose group was aborted before it was sent."""
+    words = f"not sent: the server refuses all calls of this kind ({message})"
+    return Outcome(operation.line, Status.SKIPPED, code, words)

@@ -1,0 +1,185 @@
+"""
+Run a plan: workers that carry its batches, a follower, and last what must go in order.
+
+Running again is resuming: whatever the log holds is left alone, everything else is sent. A
+worker never dies of a `BulkopsError`; it asks for a stop, and the others finish their calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import structlog
+
+from bulkops.carrier import Awaited, Carrier
+from bulkops.checkpoint import Checkpoint
+from bulkops.errors import BulkopsError
+from bulkops.follow import Follower, Intervals
+from bulkops.model import Api, Batch
+from bulkops.plan_file import read_batches, read_refusals
+from bulkops.reader import Reader
+from bulkops.recorder import Recorder, Thresholds
+from bulkops.resume import Progress
+from bulkops.retrying import Policy
+from bulkops.settlement import Halt
+from bulkops.stop import Stop
+from bulkops.tally import Tally
+from bulkops.wire import Wire
+
+_CHUNK = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    How a run goes about it; the limits are in the wire it is given.
+    """
+
+    api: Api
+    workers: int
+    policy: Policy
+    intervals: Intervals
+    thresholds: Thresholds
+    read_many: bool = True
+
+
+class Runner:
+    """
+    One run over one plan. `run` returns when every line is settled or the stop was asked.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        wire: Wire,
+        checkpoint: Checkpoint,
+        progress: Progress,
+        stop: Stop,
+        tally: Tally,
+    ) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._stop = stop
+        self._recorder = Recorder(
+            checkpoint, progress, thresholds=settings.thresholds, stop=stop, tally=tally
+        )
+        reader = Reader(
+            wire,
+            checkpoint,
+            waits=settings.policy.waits,
+            attempts=settings.policy.attempts,
+            stop=stop,
+            tally=tally,
+        )
+        self._follower = Follower(
+            api=settings.api,
+            reader=reader,
+            recorder=self._recorder,
+            intervals=settings.intervals,
+            read_many=settings.read_many,
+            stop=stop,
+            tally=tally,
+            send_again=self._send_again,
+        )
+        self._carrier = Carrier(
+            api=settings.api,
+            wire=wire,
+            reader=reader,
+            recorder=self._recorder,
+            progress=progress,
+            policy=settings.policy,
+            stop=stop,
+            tally=tally,
+            follow=self._follower.add,
+        )
+
+    @property
+    def halts(self) -> tuple[Halt, ...]:
+        """Why groups of calls were given up."""
+        return self._carrier.halts
+
+    async def run(self, *, plan: Path, rows: Path) -> None:
+        """
+        Settle every line of the plan, as far as it goes; `Stop.reason` says why it ended early.
+        """
+        await self._settle_refusals(rows)
+        batches = _in_steps(plan)
+        ordered: list[tuple[int, Batch]] = []
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self._follower.run())
+            queue: asyncio.Queue[Batch | None] = asyncio.Queue(self._settings.workers)
+            workers = [group.create_task(self._work(queue)) for _ in range(self._settings.workers)]
+            async for step, batch in batches:
+                if self._stop.asked:
+                    break
+                left = self._left_of(batch)
+                if left is None:
+                    continue
+                if step == 0:
+                    await queue.put(left)
+                else:
+                    ordered.append((step, left))
+            for _ in workers:
+                await queue.put(None)
+            for worker in workers:
+                await worker
+            self._follower.close()
+            await following
+        # Whatever goes in order also goes after everything else, remote jobs included.
+        for _, batch in ordered:
+            if not self._stop.asked:
+                await self._carry(batch)
+
+    async def _settle_refusals(self, rows: Path) -> None:
+        """Write down the outcome of every row that the plan does not send."""
+        refusals = read_refusals(rows)
+        while chunk := await asyncio.to_thread(lambda: list(islice(refusals, 5000))):
+            for outcome in chunk:
+                self._recorder.settle(outcome)
+
+    def _left_of(self, batch: Batch) -> Batch | None:
+        """Return what of a batch is to be sent; lines with a remote job go to the follower."""
+        settled, jobs = self._progress.settled, self._progress.jobs
+        left = tuple(each for each in batch.operations if each.line not in settled)
+        for operation in left:
+            if operation.line in jobs:
+                attempts = self._progress.attempts[batch.number]
+                job_id = jobs[operation.line]
+                self._follower.add(Awaited(batch, operation, job_id, attempts))
+        unsent = tuple(each for each in left if each.line not in jobs)
+        return replace(batch, operations=unsent) if unsent else None
+
+    async def _work(self, queue: asyncio.Queue[Batch | None]) -> None:
+        while (batch := await queue.get()) is not None:
+            if not self._stop.asked:
+                await self._carry(batch)
+
+    async def _carry(self, batch: Batch, *, resent: bool = False) -> None:
+        try:
+            with structlog.contextvars.bound_contextvars(batch=batch.number):
+                await self._carrier.carry(batch, resent=resent)
+        except BulkopsError as error:
+            self._stop.ask(error)
+
+    async def _send_again(self, group: Sequence[Awaited]) -> None:
+        """Carry operations whose remote job is over and left them as they were."""
+        first = group[0]
+        batch = replace(first.batch, operations=tuple(each.operation for each in group))
+        await self._carry(batch, resent=first.resent)
+
+
+async def _in_steps(plan: Path) -> AsyncIterator[tuple[int, Batch]]:
+    """Read the plan without holding the loop up."""
+    batches = read_batches(plan)
+
+    def chunk(source: Iterator[tuple[int, Batch]] = batches) -> list[tuple[int, Batch]]:
+        return list(islice(source, _CHUNK))
+
+    while found := await asyncio.to_thread(chunk):
+        for each in found:
+            yield each

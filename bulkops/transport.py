@@ -1,0 +1,118 @@
+"""
+Send a request and bring back what came of it: `Reply`, or `NoReply` with whether it was sent.
+
+Nothing here retries. aiohttp repeats DELETE and PUT once by itself when a kept-alive connection
+drops, which would make one logged call two on the wire; that is switched off here, and a test
+counts what reaches a raw socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from bulkops import __version__
+from bulkops.auth import authorization
+from bulkops.model import Exchange, NoReply, Reply, Request
+from bulkops.products import is_loopback
+from bulkops.token_cache import Token
+
+#: Headers of an answer that mean something to us.
+_KEPT = ("Retry-After", "X-API-CREDITS-REMAINING", "X-RATELIMIT-RESET", "X-RATELIMIT-REMAINING")
+
+#: Errors that can only happen before the first byte of a request leaves.
+_NOT_SENT: tuple[type[Exception], ...] = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+
+
+class Transport:
+    """
+    A connection pool to one API host. An async context manager.
+
+    `connections` bounds the pool and should be the concurrency ceiling; `timeout_s` bounds a
+    call from its first byte to the last of its answer.
+    """
+
+    def __init__(self, base_url: str, *, connections: int, timeout_s: float) -> None:
+        self._base = URL(base_url)
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, 15.0))
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"bulkops/{__version__}"},
+            proxy=proxy_for(str(self._base)),
+        )
+        # No public switch exists; see https://github.com/aio-libs/aiohttp/issues/10790.
+        self._session._retry_connection = False
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+    async def call(self, request: Request, token: Token) -> Exchange:
+        """
+        Send `request` once. Never raises for what the network or the server does.
+
+        The token says which host to call, if its issuer named one. Redirects are not followed,
+        so it goes nowhere else.
+        """
+        headers = {"Authorization": authorization(token)}
+        body = None
+        if request.body is not None:
+            body = orjson.dumps(request.body)
+            headers["Content-Type"] = "application/json"
+        base = URL(token.api_domain) if token.api_domain else self._base
+        url = base.with_path(request.path).with_query(request.query)
+        try:
+            async with self._session.request(
+                request.method, url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                raw = await response.read()
+                return Reply(response.status, _parsed(raw), _kept(response.headers))
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
+            sent = not isinstance(error, _NOT_SENT)
+            return NoReply(sent, f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def proxy_for(url: str) -> str | None:
+    """
+    Return the proxy that the environment names for `url`; never one for this machine.
+
+    aiohttp's own way (`trust_env`) also reads `.netrc`, and then refuses our token beside it.
+    """
+    target = URL(url)
+    host = target.host or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(target.scheme)
+
+
+def _parsed(raw: bytes) -> object:
+    """Return the JSON of an answer, or `None` where it is empty, cut, or something else."""
+    try:
+        return orjson.loads(raw) if raw else None
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: headers[name] for name in _KEPT if name in headers}
