@@ -1,0 +1,90 @@
+"""
+What the verbs share: options, the configuration, logging, and asking for a yes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bulkops.config import Config, load_config
+from bulkops.errors import NotConfirmedError, UsageError
+from bulkops.log import Redactor, configure
+from bulkops.rundir import RunDirectory, find_run
+
+ConfigPath = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
+]
+Op = Annotated[
+    str | None, typer.Option("--op", help="The operation of every row, in place of a column.")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="COLUMN=VALUE", help="Fill a column for every row."),
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="COLUMN=THEIRS", help="Read a column from one named otherwise."),
+]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option("--field", metavar="COLUMN", help="Send this column as a field of the relation."),
+]
+RunDir = Annotated[
+    Path | None, typer.Option("--run-dir", metavar="DIR", help="Where the run lives.")
+]
+New = Annotated[bool, typer.Option("--new", help="Start over under a new name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more.")]
+
+_WIDTH = 120
+
+
+def talk() -> Console:
+    """Return the console for people: standard error. A file gets lines of a fixed width."""
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
+
+
+def begin(config: Path | None, *, verbose: int, quiet: bool) -> tuple[Config, Redactor]:
+    """Load the configuration and set up the log."""
+    redactor = Redactor()
+    level = "error" if quiet else ("warning", "info", "debug")[min(verbose, 2)]
+    tty = sys.stderr.isatty()
+    configure(
+        stream=sys.stderr, json=not tty, level=level if tty or quiet else "info", redactor=redactor
+    )
+    return load_config(config), redactor
+
+
+def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Read `NAME=VALUE` options."""
+    found: dict[str, str] = {}
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {each!r}: expected NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if somebody says yes; raise `NotConfirmedError` if not, or if nobody is there."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise NotConfirmedError(
+            "nobody is here to confirm the plan; add --yes (or confirm = false in the job)"
+        )
+    if not typer.confirm(question, err=True):
+        raise NotConfirmedError("not confirmed; nothing was sent")
+
+
+def named_run(config: Config, run: str) -> RunDirectory:
+    """Return the run that a user names."""
+    return find_run(config.run.directory, run)

@@ -1,0 +1,134 @@
+"""
+The verbs that need no organisation: `emulator` and `demo`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from bulkops.cli.common import Quiet, Verbose, begin, pairs, talk
+from bulkops.cli.plan_run import carry_out
+from bulkops.demo import begun_emulator, demo_config, write_demo
+from bulkops.emulator import Behaviour, Clock, load_faults, open_world, parse_size, serve
+from bulkops.errors import UsageError
+from bulkops.prepare import Asked, prepare
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file to `app`."""
+    app.command("emulator")(emulator)
+    app.command("demo")(demo)
+
+
+def emulator(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8085,
+    seed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WORLD", help="What the organisation holds: .json, .jsonl or .csv; a manifest."
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--generate", metavar="NAME=N,...", help="Make it up: products=1000,links=200000,..."
+        ),
+    ] = None,
+    random_seed: Annotated[int, typer.Option(help="Of --generate.")] = 7,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep the world there; an existing file goes before the seed."
+        ),
+    ] = None,
+    speed: Annotated[str, typer.Option(metavar="xN", help="How fast time goes by.")] = "x1",
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FAULTS.toml", help="Trouble to make.")
+    ] = None,
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option("--knob", metavar="NAME=VALUE", help="Change a behaviour; VALUE is JSON."),
+    ] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """
+    Serve an emulated Zoho CRM and Bigin; prints its address once it answers.
+    """
+    begin(None, verbose=verbose, quiet=False)
+    try:
+        world, saved_at = open_world(
+            save_path=save,
+            seed_path=seed,
+            size=None if size is None else parse_size(size),
+            random_seed=random_seed,
+        )
+        behaviour = Behaviour().changed(
+            {name: _value(text) for name, text in pairs(knobs, "--knob").items()}
+        )
+        asyncio.run(
+            serve(
+                host=host,
+                port=port,
+                world=world,
+                behaviour=behaviour,
+                faults=() if faults is None else load_faults(faults),
+                clock=Clock(start=max(time.time(), saved_at), speed=_speed(speed)),
+                save_path=save,
+                announce=lambda url: print(url, flush=True),
+            )
+        )
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text.removeprefix("x"))
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise UsageError(f"--speed {text!r}: expected a number above 0, for example x60")
+    return speed
+
+
+def _value(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def demo(
+    *,
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where the demonstration's files go.")
+    ] = Path("bulkops-demo"),
+    rows: Annotated[int, typer.Option(min=200, help="Rows of the manifest.")] = 20_000,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """
+    Watch a real job: a mixed manifest, planned and run against the built-in emulator.
+
+    The manifest has bad rows on purpose, so that the true exit code is 3.
+    """
+    _, redactor = begin(None, verbose=verbose, quiet=quiet)
+    console = talk()
+    manifest, world = write_demo(directory, rows=rows)
+    with begun_emulator(world, directory / "emulator.log") as url:
+        if not quiet:
+            console.print(f"An emulated organisation answers at {url}; the manifest is {manifest}.")
+        config = demo_config(directory, url)
+        asked = Asked(manifest, confirm=False)
+        prepared = prepare(asked, config, new=True)
+        code = carry_out(asked, prepared, config, redactor, yes=True, as_json=False, quiet=quiet)
+    sys.exit(int(code))
