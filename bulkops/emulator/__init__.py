@@ -13,7 +13,9 @@ from bulkops.emulator.emulator import Emulator
 from bulkops.emulator.faults import Fault, FaultKind, load_faults
 from bulkops.emulator.server import serve
 from bulkops.emulator.state.generate import WorldSize, generate
-from bulkops.emulator.state.seed import SeedError, load_world, world_from
+from bulkops.emulator.state.opening import open_world, parse_size
+from bulkops.emulator.state.saving import load_saved, load_world, save_world
+from bulkops.emulator.state.seed import SeedError, world_from
 from bulkops.emulator.state.snapshot import write_world
 from bulkops.emulator.state.world import World
 
@@ -28,7 +30,11 @@ __all__ = [
     "WorldSize",
     "generate",
     "load_faults",
+    "load_saved",
     "load_world",
+    "open_world",
+    "parse_size",
+    "save_world",
     "serve",
     "world_from",
     "write_world",

@@ -8,7 +8,7 @@ https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.call import Refused
@@ -26,8 +26,7 @@ TOO_MANY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The app a call comes from, and the token it came with."""
 
     organisation: Organisation

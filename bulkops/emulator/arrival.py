@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from aiohttp import web
@@ -15,12 +15,13 @@ def parse_query(text: str) -> dict[str, str]:
         name, _, value = part.partition("=")
         if "%" in value or "+" in value:
             value = unquote_plus(value)
-        query[unquote_plus(name)] = value
+        if "%" in name or "+" in name:
+            name = unquote_plus(name)
+        query[name] = value
     return query
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A call as it came in."""
 
     seq: int

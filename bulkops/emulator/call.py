@@ -20,6 +20,37 @@ from bulkops.emulator.state.organisation import Organisation
 from bulkops.emulator.state.world import World
 
 
+@dataclass(frozen=True, slots=True)
+class Successes:
+    """
+    A body whose items the server did, and that differ in nothing but their ids, which are digits.
+
+    Most answers of a run are these, so they are written at once; `items` takes them apart.
+    """
+
+    message: str
+    ids: Sequence[str]
+
+    def items(self) -> list[dict[str, Any]]:
+        """The items one by one."""
+        return [
+            {
+                "code": "SUCCESS",
+                "details": {"id": each},
+                "message": self.message,
+                "status": "success",
+            }
+            for each in self.ids
+        ]
+
+    def json(self) -> bytes:
+        """The body."""
+        head = '{"code":"SUCCESS","details":{"id":"'
+        tail = f'"}},"message":{orjson.dumps(self.message).decode()},"status":"success"}}'
+        items = f"{tail},{head}".join(self.ids)
+        return f'{{"data":[{head}{items}{tail}]}}'.encode()
+
+
 @dataclass(slots=True)
 class Answer:
     """
@@ -30,7 +61,7 @@ class Answer:
     """
 
     status: int
-    payload: dict[str, Any] | None = None
+    payload: dict[str, Any] | Successes | None = None
     asked: Sequence[str] = ()
     changed: Sequence[str] = ()
     unchanged: int = 0

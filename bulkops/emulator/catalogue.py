@@ -90,6 +90,13 @@ def canonical(version: Version, name: str) -> str:
     return name
 
 
+def shown(version: Version, name: str) -> str:
+    """The name that this version gives to a module or related list stored as `name`."""
+    if version.product == "crm":
+        return next((api for api, stored in _CRM_ALIASES.items() if stored == name), name)
+    return "Pipelines" if version.major >= 2 and name == "Deals" else name
+
+
 def standard_modules(version: Version) -> frozenset[str]:
     """Modules every organisation of this product has."""
     return CRM_MODULES if version.product == "crm" else BIGIN_MODULES

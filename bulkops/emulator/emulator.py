@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +27,8 @@ class Emulator:
     A Zoho CRM and Bigin server for tests, demos and rehearsals.
 
     `async with Emulator(world=...) as emulator:` listens on `emulator.url` until the block ends.
-    Its state may be read and changed directly while no call is in flight.
+    Its state may be read and changed directly while no call is in flight. With `save_path` the
+    world is written there when the block ends; it is not read from there.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Emulator:
         clock: Clock | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        save_path: Path | None = None,
     ) -> None:
         behaviour = behaviour or Behaviour()
         self.service = Service(
@@ -45,6 +48,7 @@ class Emulator:
             behaviour=behaviour,
             faults=FaultPlan(faults, seed=behaviour.seed),
             clock=clock or Clock(),
+            save_path=save_path,
         )
         self.host = host
         self.port = port
@@ -82,6 +86,17 @@ class Emulator:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            if self.save_path is not None:
+                self.save()
+
+    def save(self) -> None:
+        """Write the world to `save_path`; raises ValueError if there is none."""
+        self.service.save()
+
+    @property
+    def save_path(self) -> Path | None:
+        """Where the world is saved."""
+        return self.service.save_path
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")

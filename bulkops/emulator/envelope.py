@@ -40,6 +40,13 @@ def refuse(
     return Refused(Answer(status, failure(code, message, dict(details or {}))))
 
 
+def bad_url() -> Refused:
+    """The refusal of a URL that has no shape of the API."""
+    return refuse(
+        404, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one"
+    )
+
+
 def status_of(
     items: Sequence[Item],
     *,

@@ -10,18 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bulkops.emulator.call import Handler
 from bulkops.emulator.catalogue import VERSIONS, Version
-from bulkops.emulator.envelope import refuse
+from bulkops.emulator.envelope import bad_url, refuse
 from bulkops.emulator.handlers import (
     about,
     contact_roles,
     feature_info,
+    metadata,
     reading,
     record_territories,
     related_records,
     territories,
+    territory_deletion,
 )
 
 Methods = Mapping[str, "Route"]
@@ -37,8 +40,7 @@ class Route:
     complex: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """What a URL means: a version, the segments after it, and the route."""
 
     version: Version
@@ -82,18 +84,32 @@ _RECORD_ACTIONS: Mapping[str, Methods] = {
     },
     "get_feature_specific_info": {"GET": Route("feature_info.single", feature_info.look_one)},
 }
-_TERRITORIES: Methods = {"GET": Route("territories.read", territories.read_many)}
-_TERRITORY: Methods = {"GET": Route("territories.read.single", territories.read_one)}
+_TERRITORIES: Methods = {
+    "GET": Route("territories.read", territories.read_many),
+    "DELETE": Route("territory.remove", territory_deletion.delete_many),
+}
+_TERRITORY: Methods = {
+    "GET": Route("territories.read.single", territories.read_one),
+    "DELETE": Route("territory.remove.single", territory_deletion.delete_one),
+}
 _CHILDREN: Methods = {"GET": Route("territories.children", territories.read_children)}
-_TRANSFER: Methods = {"POST": Route("territory.delete", territories.transfer_many)}
-_TRANSFER_ONE: Methods = {"POST": Route("territory.delete.single", territories.transfer_one)}
+_TRANSFER: Methods = {"POST": Route("territory.delete", territory_deletion.transfer_many)}
+_TRANSFER_ONE: Methods = {"POST": Route("territory.delete.single", territory_deletion.transfer_one)}
 _APIS: Methods = {"GET": Route("apis", about.apis)}
 _ORG: Methods = {"GET": Route("org", about.organisation)}
-
+_USERS: Methods = {"GET": Route("users", metadata.users)}
+_METADATA: Mapping[str, Methods] = {
+    "modules": {"GET": Route("modules.read", metadata.modules)},
+    "fields": {"GET": Route("fields.read", metadata.fields)},
+    "related_lists": {"GET": Route("related_lists.read", metadata.related_lists)},
+}
+_MODULE_METADATA: Methods = {"GET": Route("modules.read.single", metadata.module)}
 
 _ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 _ACTION_WORD = "actions"
+#: Segments that name records in `Leads/12/Campaigns/34`.
+_RECORD_PLACES = (1, 3)
 
 #: Shapes below a module: what the segments are, as `_shape` spells them.
 _SHAPES: Mapping[str, Methods] = {
@@ -104,20 +120,34 @@ _SHAPES: Mapping[str, Methods] = {
 }
 
 
-def _shape(path: tuple[str, ...]) -> str:
-    """A path as words: `Leads/12/Campaigns` is `name/id/name`."""
+def _shape(path: tuple[str, ...], *, external: bool) -> str:
+    """
+    A path as words: `Leads/12/Campaigns` is `name/id/name`.
+
+    With `external`, records of a related list may have any text for an id.
+    """
+    any_id = external and len(path) > 2 and _ACTION_WORD not in path
     words = []
-    for segment in path:
+    for position, segment in enumerate(path):
         if segment == _ACTION_WORD:
             words.append(_ACTION_WORD)
-        elif _ID.fullmatch(segment):
+        elif (any_id and position in _RECORD_PLACES) or _ID.fullmatch(segment):
             words.append("id")
         else:
             words.append("name" if _NAME.fullmatch(segment) else "?")
     return "/".join(words)
 
 
-def _of_settings(path: tuple[str, ...]) -> Methods | None:
+def _of_settings(path: tuple[str, ...], *, crm: bool) -> Methods | None:
+    match path[1:]:
+        case ("modules" | "fields" | "related_lists" as what,):
+            return _METADATA[what]
+        case ("modules", module) if _NAME.fullmatch(module) or _ID.fullmatch(module):
+            return _MODULE_METADATA
+    return _of_territories(path) if crm else None
+
+
+def _of_territories(path: tuple[str, ...]) -> Methods | None:
     match path[1:]:
         case ("territories",):
             return _TERRITORIES
@@ -134,8 +164,8 @@ def _of_settings(path: tuple[str, ...]) -> Methods | None:
     return None
 
 
-def _of_records(path: tuple[str, ...], *, crm: bool) -> Methods | None:
-    shape = _shape(path)
+def _of_records(path: tuple[str, ...], *, crm: bool, external: bool) -> Methods | None:
+    shape = _shape(path, external=external and crm)
     if shape == "name/actions/name":
         return _ACTIONS.get(path[2]) if crm else None
     if shape == "name/id/actions/name":
@@ -145,34 +175,34 @@ def _of_records(path: tuple[str, ...], *, crm: bool) -> Methods | None:
     return _SHAPES.get(shape)
 
 
-def resolve(method: str, raw_path: str) -> Resolved:
-    """Find the route; raises `Refused` with the vendor's flat refusal if there is none."""
+def resolve(method: str, raw_path: str, *, external: bool = False) -> Resolved:
+    """
+    Find the route; raises `Refused` with the vendor's flat refusal if there is none.
+
+    `external` says that the call may name records by external fields.
+    """
     product, label, *rest = raw_path.strip("/").split("/") if raw_path.count("/") > 2 else ("", "")
     version = VERSIONS.get((product, label))
     path = tuple(rest)
     if version is None or not path or "" in path:
-        raise _bad_url()
+        raise bad_url()
     crm = version.product == "crm"
     match path[0]:
         case "settings":
-            methods = _of_settings(path) if crm else None
+            methods = _of_settings(path, crm=crm)
         case "__apis":
             methods = _APIS if len(path) == 1 else None
         case "org":
             methods = _ORG if len(path) == 1 else None
+        case "users":
+            methods = _USERS if len(path) == 1 else None
         case _:
-            methods = _of_records(path, crm=crm)
+            methods = _of_records(path, crm=crm, external=external)
     if methods is None:
-        raise _bad_url()
+        raise bad_url()
     route = methods.get(method)
     if route is None:
         raise refuse(
             400, "INVALID_REQUEST_METHOD", "The http request method type is not a valid one"
         )
     return Resolved(version=version, path=path, route=route)
-
-
-def _bad_url() -> Exception:
-    return refuse(
-        404, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one"
-    )

@@ -3,51 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
 
 from bulkops.emulator.behaviour import Behaviour
+from bulkops.emulator.clock import Clock
 from bulkops.emulator.emulator import Emulator
-from bulkops.emulator.faults import load_faults
-from bulkops.emulator.state.seed import load_world
+from bulkops.emulator.faults import Fault
+from bulkops.emulator.state.world import World
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve(
     *,
     host: str,
     port: int,
-    world_path: Path | None,
-    behaviour: Behaviour,
-    faults_path: Path | None,
     announce: Callable[[str], None],
+    world: World | None = None,
+    behaviour: Behaviour | None = None,
+    faults: Iterable[Fault] = (),
+    clock: Clock | None = None,
+    save_path: Path | None = None,
+    save_every_s: float = 30.0,
 ) -> None:
     """
     Serve until SIGINT or SIGTERM.
 
-    `announce` is called once, with the address, as soon as calls are answered. Raises OSError if
-    the address cannot be listened on or a file not read, ValueError if a file says nonsense.
+    `announce` is called once, with the address, as soon as calls are answered. With `save_path` the
+    world is written there at the end, and meanwhile every `save_every_s` real seconds if any call
+    came; what comes after the last of these is lost if the program is killed. Raises OSError if the
+    address cannot be listened on or the file not written.
     """
     log = structlog.get_logger("bulkops.emulator")
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stopped.set)
+    emulator = Emulator(
+        world=world,
+        behaviour=behaviour,
+        faults=faults,
+        clock=clock,
+        host=host,
+        port=port,
+        save_path=save_path,
+    )
     try:
-        emulator = Emulator(
-            world=None if world_path is None else load_world(world_path),
-            behaviour=behaviour,
-            faults=() if faults_path is None else load_faults(faults_path),
-            host=host,
-            port=port,
-        )
+        # A world of millions of objects that live on: the collector need not look at them again.
+        gc.freeze()
         async with emulator:
             log.info("emulator.started", url=emulator.url)
             announce(emulator.url)
-            await stopped.wait()
+            await _serve_until(stopped, emulator, save_every_s=save_every_s)
         log.info("emulator.stopped", calls=len(emulator.ledger))
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             loop.remove_signal_handler(number)
+
+
+async def _serve_until(stopped: asyncio.Event, emulator: Emulator, *, save_every_s: float) -> None:
+    """Wait for the end; save now and then if there is a file to save to."""
+    saved = 0
+    while True:
+        try:
+            async with asyncio.timeout(None if emulator.save_path is None else save_every_s):
+                await stopped.wait()
+        except TimeoutError:
+            if len(emulator.ledger) != saved:
+                saved = len(emulator.ledger)
+                emulator.save()
+        else:
+            return

@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aiohttp import web
 
@@ -31,10 +32,12 @@ from bulkops.emulator.faults import Fault, FaultKind, FaultPlan
 from bulkops.emulator.faults.shaping import named_ids, order_items, reshape, status_answer
 from bulkops.emulator.faults.striking import after_work, instead_of_work, locked_ids
 from bulkops.emulator.handlers import oauth
-from bulkops.emulator.ledger import Counters, Ledger, LedgerRow
+from bulkops.emulator.handlers.external_ids import HEADER as EXTERNAL_HEADER
+from bulkops.emulator.ledger import Counters, Ledger, LedgerRow, pack
 from bulkops.emulator.limits import InFlight
 from bulkops.emulator.routing import Resolved, resolve
 from bulkops.emulator.state.organisation import Organisation
+from bulkops.emulator.state.saving import save_world
 from bulkops.emulator.state.world import World
 from bulkops.emulator.wire import Delivery, deliver
 
@@ -50,6 +53,8 @@ class Service:
     ledger: Ledger = field(default_factory=Ledger)
     counters: Counters = field(default_factory=Counters)
     in_flight: InFlight = field(default_factory=InFlight)
+    #: where `save` writes the world; None: nowhere
+    save_path: Path | None = None
     _seq: int = 0
     _chance: random.Random = field(init=False)
 
@@ -62,7 +67,9 @@ class Service:
         """Answer one call to the API."""
         arrival = await self._arrive(request, path, query)
         try:
-            resolved: Resolved | Refused = resolve(arrival.method, path)
+            resolved: Resolved | Refused = resolve(
+                arrival.method, path, external=EXTERNAL_HEADER in request.headers
+            )
         except Refused as refused:
             resolved = refused
         faults: Sequence[Fault] = ()
@@ -114,6 +121,14 @@ class Service:
         self.counters.tokens_issued += len(answer.changed)
         return await self._finish(arrival, "token", Delivery(answer), faults)
 
+    def save(self) -> None:
+        """Write the world to its file; raises ValueError if it has none, OSError if it cannot."""
+        if self.save_path is None:
+            raise ValueError("no file to save to: the emulator was started without one")
+        now = self.clock.now()
+        self.counters.job_effects += self.world.run_due_jobs(now)
+        save_world(self.world, self.save_path, now=now)
+
     async def _arrive(self, request: web.BaseRequest, path: str, query: str) -> Arrival:
         body = await request.read() if request.can_read_body else b""
         self._seq += 1
@@ -162,7 +177,7 @@ class Service:
 
     def _latency(self, faults: Sequence[Fault]) -> float:
         """Seconds of emulator time this call is served."""
-        added = sum(each.delay_s for each in faults)
+        added = sum([each.delay_s for each in faults]) if faults else 0.0
         median = self.behaviour.latency_median_s
         if not median:
             return added
@@ -216,6 +231,7 @@ class Service:
     ) -> web.StreamResponse:
         """Write the ledger, then answer."""
         answer = delivery.answer
+        asked, changed = pack(arrival.query, answer.asked, answer.changed)
         row = LedgerRow(
             seq=arrival.seq,
             time=arrival.time,
@@ -229,9 +245,9 @@ class Service:
             items=len(answer.asked),
             effects=len(answer.changed),
             unchanged=answer.unchanged,
-            asked=answer.asked,
-            changed=answer.changed,
-            fault=",".join(each.label for each in faults),
+            packed_asked=asked,
+            packed_changed=changed,
+            fault=",".join([each.label for each in faults]) if faults else "",
         )
         self.ledger.rows.append(row)
         self.counters.count(row)

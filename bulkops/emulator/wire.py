@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 from aiohttp import web
 
-from bulkops.emulator.call import Answer
+from bulkops.emulator.call import Answer, Successes
 from bulkops.emulator.faults.fault import FaultKind
 
 _JSON = "application/json"
 _HTML = "text/html"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """An answer, a raw body in place of its JSON, and what becomes of the connection."""
 
     answer: Answer
@@ -36,6 +35,8 @@ async def deliver(request: web.BaseRequest, delivery: Delivery) -> web.StreamRes
         return web.Response()
     if delivery.raw is not None:
         body = delivery.raw
+    elif isinstance(answer.payload, Successes):
+        body = answer.payload.json()
     else:
         body = b"" if answer.payload is None else orjson.dumps(answer.payload)
     content_type = _JSON if delivery.raw is None else _HTML

@@ -1,4 +1,4 @@
-"""Contact roles of a deal over a real socket: facts §5."""
+"""Contact roles of a deal over a real socket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_set_and_change_a_role(start: Start) -> None:
 
 
 async def test_the_deal_is_seen_from_the_contact(start: Start) -> None:
-    """§1: a contact role is the relation of contact and deal, seen from either side."""
+    """A contact role is the relation of contact and deal, seen from either side."""
     client = await start(SEED)
 
     removed = await client.delete("/crm/v8/Contacts/11/Deals", ids="1")
@@ -82,7 +82,7 @@ ERRORS = [
 async def test_errors(
     start: Start, method: str, url: str, item: Any, shape: str, code: str, message: str
 ) -> None:
-    """§5, the table of HTTP 400 codes."""
+    """What is refused of contact roles, flat or as an item."""
     client = await start(SEED)
 
     reply = await client.send(method, url, body=None if item is None else {"data": [item]})
@@ -92,7 +92,7 @@ async def test_errors(
 
 
 async def test_removing_twice_says_so(start: Start) -> None:
-    """§5: a role removed before is "contact role not deleted", one never given is not found."""
+    """A role removed before is "contact role not deleted", one never given is not found."""
     client = await start(SEED)
 
     first = await client.delete("/crm/v8/Deals/1/Contact_Roles", ids="11,13")
@@ -107,7 +107,7 @@ async def test_removing_twice_says_so(start: Start) -> None:
 
 @pytest.mark.parametrize("says", ["relation not found", "contact role not deleted"])
 async def test_absent_role_text_is_a_knob(start: Start, says: str) -> None:
-    """§5: both texts mean that there is nothing to remove."""
+    """Both texts mean that there is nothing to remove."""
     client = await start(SEED, absent_contact_role=says)
 
     reply = await client.delete("/crm/v8/Deals/1/Contact_Roles/13")
@@ -116,7 +116,7 @@ async def test_absent_role_text_is_a_knob(start: Start, says: str) -> None:
 
 
 async def test_bulk_put_is_known_to_v8_only(start: Start) -> None:
-    """§5: bulk PUT of contact roles is in the newest specification alone."""
+    """Bulk PUT of contact roles is in the newest specification alone."""
     client = await start(SEED)
     item = {"id": 13, "Contact_Role": {"id": "901"}}
 
@@ -128,7 +128,7 @@ async def test_bulk_put_is_known_to_v8_only(start: Start) -> None:
 
 
 async def test_read_roles(start: Start) -> None:
-    """§5: rows carry the role and the contact's fields; none is 204."""
+    """Read roles: rows carry the role and the contact's fields; none is 204."""
     client = await start(SEED)
 
     rows = await client.get("/crm/v8/Deals/1/Contact_Roles", fields="Contact_Role,Email")
@@ -141,7 +141,7 @@ async def test_read_roles(start: Start) -> None:
 
 @pytest.mark.parametrize("module", ["Deals", "Contacts"])
 async def test_rights_on_deals_and_contacts_are_needed(start: Start, module: str) -> None:
-    """§5: 403 names the module that may not be touched."""
+    """403 names the module that may not be touched."""
     client = await start({**SEED, "rights": {"denied": [f"{module}.delete"]}})
 
     reply = await client.delete("/crm/v8/Deals/1/Contact_Roles", ids="11")
@@ -154,7 +154,7 @@ async def test_rights_on_deals_and_contacts_are_needed(start: Start, module: str
 
 
 async def test_scope_of_both_modules_is_needed(start: Start) -> None:
-    """§5: a scope for deals alone does not do."""
+    """A scope for deals alone does not do."""
     clients = [
         {"client_id": "a", "access_token": "a", "scopes": ["ZohoCRM.modules.deals.ALL"]},
         {

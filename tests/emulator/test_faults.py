@@ -1,8 +1,9 @@
-"""Every fault is seen from the client's side, and the ledger knows what was done: facts §16.6."""
+"""Every fault is seen from the client's side, and the ledger knows what was done."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import aiohttp
 import orjson
 import pytest
 
-from bulkops.emulator import Fault, FaultKind, load_faults
+from bulkops.emulator import Clock, Fault, FaultKind, load_faults
 from bulkops.emulator.faults import FaultPlan
 from bulkops.emulator.faults.fault import Body
 
@@ -245,6 +246,9 @@ def test_when_faults_strike() -> None:
     assert strikes(Fault(kind, nth=2), 5) == [2]
     assert strikes(Fault(kind, every=3), 9) == [3, 6, 9]
     assert strikes(Fault(kind, every=2, times=2), 9) == [2, 4]
+    assert strikes(Fault(kind, nth=3, run=4), 9) == [3, 4, 5, 6]
+    assert strikes(Fault(kind, every=4, run=2), 10) == [4, 5, 8, 9]
+    assert strikes(Fault(kind, every=4, run=3, times=4), 20) == [4, 5, 6, 8]
     assert strikes(Fault(kind, method="PUT"), 3) == []
     assert strikes(Fault(kind, path="/Contacts/"), 3) == []
     assert strikes(Fault(kind, path="Campaigns$", method="DELETE"), 1) == [1]
@@ -292,3 +296,107 @@ def test_bad_fault_files(tmp_path: Path, text: str, message: str) -> None:
 
     with pytest.raises(ValueError, match=message):
         load_faults(path)
+
+
+async def test_bursts_of_429(start: Start) -> None:
+    """A burst: from the n-th call on, so many calls in a row are refused, then all is well."""
+    burst = Fault(FaultKind.STATUS, status=429, nth=3, run=4, method="DELETE")
+    client = await start(SEED, faults=[burst])
+
+    replies = [await client.delete(URL, ids="11") for _ in range(8)]
+
+    assert [each.status for each in replies] == [200, 400, 429, 429, 429, 429, 400, 400]
+    assert [each.body["code"] for each in replies[2:6]] == ["TOO_MANY_REQUESTS"] * 4
+
+
+async def test_an_answer_given_word_for_word(start: Start) -> None:
+    """`payload` is the body of a `status` fault: what the vendor's pages show and no rule makes."""
+    payload = {"code": 429, "error": "TOO_MANY_REQUESTS", "error_info": "Many", "details": []}
+    client = await start(SEED, faults=[Fault(FaultKind.STATUS, status=429, payload=payload)])
+
+    reply = await client.delete(URL, ids="11")
+
+    assert (reply.status, reply.body, linked(client)) == (429, payload, ["11", "12", "13"])
+
+
+async def test_a_kept_alive_connection_closed_while_idle(start: Start) -> None:
+    """The next call on it finds it closed, is not seen by the server, and has no effect."""
+    client = await start(SEED, faults=[Fault(FaultKind.CLOSE_AFTER, nth=1)])
+    head = b"Host: x\r\nAuthorization: Zoho-oauthtoken emulator-access\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.emulator.port)
+
+    writer.write(b"DELETE " + URL.encode() + b"/11 HTTP/1.1\r\n" + head)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.write(b"DELETE " + URL.encode() + b"/12 HTTP/1.1\r\n" + head)
+    with contextlib.suppress(ConnectionError):
+        assert b"HTTP/1.1" not in await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" not in answer.lower()
+    assert (linked(client), len(client.emulator.ledger)) == (["12", "13"], 1)
+
+
+async def test_latency_has_a_distribution(start: Start) -> None:
+    """Lognormal by median and sigma: most calls near the median, some far slower."""
+    client = await start(
+        SEED, clock=Clock(speed=100.0), concurrency=0, latency_median_s=1.0, latency_sigma=1.0
+    )
+    loop = asyncio.get_running_loop()
+
+    async def one() -> float:
+        before = loop.time()
+        assert (await client.get("/crm/v8/Leads/1")).status == 200
+        return loop.time() - before
+
+    took = sorted(await asyncio.gather(*(one() for _ in range(40))))
+
+    assert 0.003 < took[20] < 0.1
+    assert took[-1] > 2 * took[4]
+
+
+async def test_faults_by_probability_are_seen_and_counted(start: Start) -> None:
+    """About the share asked for, the same calls for the same seed."""
+    fault = Fault(FaultKind.STATUS, status=503, probability=0.3)
+
+    async def statuses() -> list[int]:
+        client = await start(SEED, faults=[fault])
+        return [(await client.get("/crm/v8/Leads/1")).status for _ in range(60)]
+
+    first = await statuses()
+
+    assert first == await statuses()
+    assert 8 <= first.count(503) <= 28
+
+
+@pytest.mark.parametrize(
+    ("knobs", "seconds", "pending", "left"),
+    [
+        ({"job_seconds": 0}, 0, 204, {}),
+        ({"job_seconds": 3600}, 3599, 200, {"101": "manually"}),
+        ({"job_seconds": 3600}, 3600, 204, {}),
+        ({"job_stuck_ratio": 1.0}, 1e7, 200, {"101": "manually"}),
+        ({"job_failure_ratio": 1.0}, 3600, 204, {"101": "manually"}),
+    ],
+    ids=["at once", "long", "long, over", "never", "without effect"],
+)
+async def test_jobs_that_make_trouble(
+    start: Start, knobs: dict[str, float], seconds: float, pending: int, left: dict[str, str]
+) -> None:
+    """A scheduled removal ends at once, late, never, or without having done anything."""
+    client = await start(SEED, **knobs)
+    item = {"id": "1", "Territories": [{"id": "101"}]}
+    scheduled = await client.post("/crm/v8/Leads/actions/remove_territories", item)
+    await client.control("POST", "clock/advance", {"seconds": seconds})
+
+    info = await client.get(
+        "/crm/v8/Leads/actions/get_feature_specific_info",
+        features="territory_scheduled_jobs",
+        ids="1",
+    )
+    record = await client.get("/crm/v8/Leads/1")
+
+    assert (scheduled.status, scheduled.codes) == (202, ["SCHEDULED"])
+    assert info.status == pending
+    found = {each["id"]: each["$assigned"] for each in record.items[0]["Territories"]}
+    assert found == left

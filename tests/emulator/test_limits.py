@@ -1,4 +1,4 @@
-"""Calls in flight, credits, tokens: facts §7, §8, §16.4."""
+"""Calls in flight, credits, tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def burst(client: Client, calls: int, **query: str) -> list[int]:
     [("free", 5), ("standard", 10), ("professional", 15), ("enterprise", 20), ("ultimate", 25)],
 )
 async def test_calls_in_flight_by_edition(start: Start, edition: str, limit: int) -> None:
-    """§7: one call more than the edition allows is answered 429 at once."""
+    """One call more than the edition allows is answered 429 at once."""
     client = await start({**SEED, "edition": edition}, **SLOW)
 
     statuses = await burst(client, limit + 2)
@@ -40,7 +40,7 @@ async def test_calls_in_flight_by_edition(start: Start, edition: str, limit: int
 
 
 async def test_the_knob_overrides_the_edition(start: Start) -> None:
-    """§16.4: 0 switches the limit off."""
+    """A knob of 0 switches the limit off."""
     client = await start(SEED, concurrency=0, **SLOW)
     assert await burst(client, 40) == [200] * 40
 
@@ -49,7 +49,7 @@ async def test_the_knob_overrides_the_edition(start: Start) -> None:
 
 
 async def test_429_is_flat_and_has_no_retry_after(start: Start) -> None:
-    """§16.4: the flat body; Retry-After only by knob."""
+    """A 429 has the flat body; Retry-After only by knob."""
     client = await start(SEED, credits_per_day=0)
 
     plain = await client.get(READ, fields="id")
@@ -66,7 +66,7 @@ async def test_429_is_flat_and_has_no_retry_after(start: Start) -> None:
 
 
 async def test_apps_have_their_own_limit(start: Start) -> None:
-    """§7: calls in flight are counted for each app, credits for the organisation."""
+    """Calls in flight are counted for each app, credits for the organisation."""
     clients = [{"client_id": name, "access_token": name} for name in ("a", "b")]
     client = await start({**SEED, "clients": clients}, concurrency=1, **SLOW)
 
@@ -80,7 +80,7 @@ async def test_apps_have_their_own_limit(start: Start) -> None:
 
 
 async def test_complex_calls_have_a_limit_of_their_own(start: Start) -> None:
-    """§7: ten reads with sort_by at a time, whatever the edition."""
+    """Ten reads with sort_by at a time, whatever the edition."""
     client = await start(SEED, **SLOW)
 
     replies = await asyncio.gather(
@@ -92,14 +92,14 @@ async def test_complex_calls_have_a_limit_of_their_own(start: Start) -> None:
 
 
 async def test_429_comes_before_401_and_url(start: Start) -> None:
-    """§16.2: an app over its limit is told so first."""
+    """An app over its limit is told so first."""
     client = await start(SEED, credits_per_day=0)
 
     assert (await client.get("/crm/v8/nothing/here/at/all")).status == 429
 
 
 async def test_credits_are_rolling(start: Start) -> None:
-    """§7: what was used more than 24 hours ago counts no more."""
+    """What was used more than 24 hours ago counts no more."""
     client = await start(SEED, credits_per_day=4)
 
     statuses = [(await client.get(READ, fields="id")).status for _ in range(5)]
@@ -110,7 +110,7 @@ async def test_credits_are_rolling(start: Start) -> None:
 
 
 async def test_remaining_credits_are_told_past_the_half(start: Start) -> None:
-    """§7: `X-API-CREDITS-REMAINING` appears once half of the day is used."""
+    """`X-API-CREDITS-REMAINING` appears once half of the day is used."""
     client = await start(SEED, credits_per_day=6)
 
     told = [
@@ -123,7 +123,7 @@ async def test_remaining_credits_are_told_past_the_half(start: Start) -> None:
 
 @pytest.mark.parametrize(("cost", "used"), [(True, 2), (False, 1)])
 async def test_whether_failures_cost_is_a_knob(start: Start, cost: bool, used: int) -> None:
-    """§7: not stated; assumed that they do."""
+    """Whether failed calls cost credits is not stated; assumed that they do."""
     client = await start(SEED, failures_cost_credits=cost)
 
     await client.get(READ, fields="id")
@@ -145,7 +145,7 @@ async def test_whether_failures_cost_is_a_knob(start: Start, cost: bool, used: i
     ],
 )
 def test_credits_of_an_edition(edition: str, users: int, credits_: int) -> None:
-    """§7, the table of editions."""
+    """The credits of every edition by the vendor's table."""
     from bulkops.emulator.limits import ALLOWANCES
 
     assert credits_ == ALLOWANCES[edition].credits(users)
@@ -163,7 +163,7 @@ async def ask_token(client: Client, **changed: str) -> Reply:
 
 
 async def test_a_refresh_token_gives_an_access_token(start: Start) -> None:
-    """§8: form or query; the token works; `api_domain` is the emulator."""
+    """Form or query; the token works; `api_domain` is the emulator."""
     client = await start(SEED)
 
     form = (await ask_token(client)).body
@@ -199,7 +199,7 @@ async def test_a_refresh_token_gives_an_access_token(start: Start) -> None:
     ],
 )
 async def test_token_refusals_are_200(start: Start, changed: dict[str, str], error: str) -> None:
-    """§8: HTTP 200 with an `error` key."""
+    """Refused tokens are HTTP 200 with an `error` key."""
     client = await start(SEED)
 
     reply = await ask_token(client, **changed)
@@ -209,7 +209,7 @@ async def test_token_refusals_are_200(start: Start, changed: dict[str, str], err
 
 @pytest.mark.parametrize("status", [200, 400])
 async def test_ten_tokens_in_ten_minutes(start: Start, status: int) -> None:
-    """§8, §15.14: the eleventh is Access Denied until the window has moved on."""
+    """The eleventh is Access Denied until the window has moved on."""
     client = await start(SEED, token_throttle_status=status)
     made = [await ask_token(client) for _ in range(10)]
 
@@ -227,7 +227,7 @@ async def test_ten_tokens_in_ten_minutes(start: Start, status: int) -> None:
 
 
 async def test_sixteenth_token_ends_the_oldest(start: Start) -> None:
-    """§8: at most fifteen live tokens, the oldest dies without a word."""
+    """At most fifteen live tokens, the oldest dies without a word."""
     client = await start(SEED, tokens_per_window=100)
     tokens = [(await ask_token(client)).body["access_token"] for _ in range(16)]
 
@@ -240,7 +240,7 @@ async def test_sixteenth_token_ends_the_oldest(start: Start) -> None:
 
 
 async def test_tokens_live_an_hour(start: Start) -> None:
-    """§8: expired is 401 INVALID_TOKEN; the seed's static token never expires."""
+    """Expired is 401 INVALID_TOKEN; the seed's static token never expires."""
     client = await start(SEED, token_tells_expiry=False)
     body = (await ask_token(client)).body
     client.token = body["access_token"]
@@ -266,7 +266,7 @@ async def test_tokens_live_an_hour(start: Start) -> None:
     ],
 )
 async def test_shapes_of_401(start: Start, header: dict[str, str], code: str) -> None:
-    """§8: missing is AUTHENTICATION_FAILURE, bad is INVALID_TOKEN."""
+    """Missing is AUTHENTICATION_FAILURE, bad is INVALID_TOKEN."""
     client = await start(SEED)
 
     reply = await client.send("GET", READ, headers=header)
@@ -319,3 +319,45 @@ def test_a_clock_can_run_fast_or_stand() -> None:
         fast.advance(-1)
     with pytest.raises(ValueError, match="speed -1"):
         Clock(speed=-1)
+
+
+async def test_apps_and_organisations_side_by_side(start: Start) -> None:
+    """Every app has its own tokens and scopes; organisations share neither records nor credits."""
+    apps = {
+        name: {
+            "client_id": name,
+            "client_secret": f"{name}-secret",
+            "refresh_token": f"{name}-refresh",
+        }
+        for name in ("a1", "a2", "b1")
+    }
+    apps["a2"]["scopes"] = ["ZohoCRM.modules.READ"]
+    client = await start(
+        {
+            "organisations": {
+                "a": {**SEED, "id": "71", "clients": [apps["a1"], apps["a2"]]},
+                "b": {**SEED, "id": "72", "clients": [apps["b1"]]},
+            }
+        },
+        tokens_per_window=1,
+        credits_per_day=3,
+    )
+    tokens = {}
+    for name in apps:
+        reply = await ask_token(
+            client, client_id=name, client_secret=f"{name}-secret", refresh_token=f"{name}-refresh"
+        )
+        tokens[name] = reply.body["access_token"]
+
+    async def unlink(name: str) -> int:
+        client.token = tokens[name]
+        return (await client.delete(READ, ids="11")).status
+
+    async def zgid(name: str) -> str:
+        client.token = tokens[name]
+        return str((await client.get("/crm/v8/org")).body["org"][0]["zgid"])
+
+    assert len(set(tokens.values())) == 3
+    assert [await unlink("a1"), await unlink("a2"), await unlink("b1")] == [200, 401, 200]
+    assert [await zgid("a1"), await zgid("b1")] == ["71", "72"]
+    assert [await unlink("a1"), await unlink("b1")] == [429, 400]

@@ -1,4 +1,4 @@
-"""Reading records and related records: facts §3 read back, §9."""
+"""Reading records and related records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RELATED = "/crm/v8/Products/21/Deals"
 
 
 async def test_rows_have_the_fields_asked_for(start: Start) -> None:
-    """§9: record and link fields by name, null if unset, the id always."""
+    """Rows have record and link fields by name, null if unset, the id always."""
     client = await start(SEED)
 
     reply = await client.get("/crm/v8/Campaigns/11/Leads", fields="Last_Name,Member_Status,id")
@@ -54,7 +54,7 @@ async def test_rows_have_the_fields_asked_for(start: Start) -> None:
     ("version", "status"), [("crm/v2", 200), ("crm/v3", 400), ("bigin/v1", 200), ("bigin/v2", 400)]
 )
 async def test_fields_are_mandatory_since_v3(start: Start, version: str, status: int) -> None:
-    """§9: older versions answer with all fields."""
+    """Older versions answer with all fields."""
     client = await start(
         {"records": {"Products": ["21"]}, "relations": {"Products/21/Contacts": ["5"]}}
     )
@@ -70,7 +70,7 @@ async def test_fields_are_mandatory_since_v3(start: Start, version: str, status:
 
 
 async def test_no_rows_is_204_and_empty(start: Start) -> None:
-    """§0: a read without rows has no body."""
+    """A read without rows has no body."""
     client = await start(SEED)
 
     for reply in (
@@ -83,7 +83,7 @@ async def test_no_rows_is_204_and_empty(start: Start) -> None:
 
 
 async def test_ids_narrow_a_related_list(start: Start) -> None:
-    """§9: one call tells which of a chunk's ids are related."""
+    """One call tells which of a chunk's ids are related."""
     client = await start(SEED)
 
     reply = await client.get(RELATED, fields="id", ids="1001,5,1000,1001")
@@ -105,14 +105,14 @@ async def pages(client: Client, **more: str) -> list[str]:
 
 
 async def test_page_tokens_reach_everything(start: Start) -> None:
-    """§9: `page_token` goes past the wall of 2,000 rows."""
+    """`page_token` goes past the wall of 2,000 rows."""
     client = await start(SEED)
 
     assert sorted(DEALS) == await pages(client)
 
 
 async def test_pages_end_at_the_wall(start: Start) -> None:
-    """§9: `page` reaches the first 2,000 rows only."""
+    """`page` reaches the first 2,000 rows only."""
     client = await start(SEED)
 
     last = await client.get(RELATED, fields="id", page="10")
@@ -140,7 +140,7 @@ async def test_a_token_survives_deletions(start: Start) -> None:
 
 
 async def test_page_token_errors(start: Start) -> None:
-    """§9: mismatch, expiry, ambiguity and nonsense each have a code."""
+    """Page tokens: mismatch, expiry, ambiguity and nonsense each have a code."""
     client = await start(SEED)
     token = (await client.get(RELATED, fields="id")).body["info"]["next_page_token"]
 
@@ -168,7 +168,7 @@ async def test_page_token_errors(start: Start) -> None:
     ],
 )
 async def test_page_parameters(start: Start, query: dict[str, str], code: str) -> None:
-    """§9: pages have at most 200 rows, `ids` at most 100 ids."""
+    """Pages have at most 200 rows, `ids` at most 100 ids."""
     client = await start(SEED)
 
     reply = await client.get(RELATED, fields="id", **query)
@@ -177,7 +177,7 @@ async def test_page_parameters(start: Start, query: dict[str, str], code: str) -
 
 
 async def test_a_record_has_its_territories(start: Start) -> None:
-    """§3 read back: with `$assigned`, and only if asked for."""
+    """A record read back: with `$assigned`, and only if asked for."""
     client = await start(SEED)
 
     whole = await client.get("/crm/v8/Leads/1")
@@ -204,7 +204,7 @@ async def test_a_record_that_does_not_exist(start: Start, status: int) -> None:
 
 @pytest.mark.parametrize("shown", [True, False])
 async def test_territories_of_many_records(start: Start, shown: bool) -> None:
-    """§3: whether the list form returns Territories is not documented: a knob."""
+    """Whether the list form returns Territories is not documented: a knob."""
     client = await start(SEED, list_returns_territories=shown)
 
     reply = await client.get("/crm/v8/Leads", ids="1,2,99", fields="Territories")
@@ -214,7 +214,7 @@ async def test_territories_of_many_records(start: Start, shown: bool) -> None:
 
 
 async def test_records_of_a_territory(start: Start) -> None:
-    """§3: `territory_id` with and without the territories below it."""
+    """`territory_id` with and without the territories below it."""
     client = await start(SEED)
 
     own = await client.get("/crm/v8/Leads", fields="id", territory_id="100")
@@ -225,7 +225,7 @@ async def test_records_of_a_territory(start: Start) -> None:
 
 
 async def test_prices_and_organisation(start: Start) -> None:
-    """§7: `__apis` tells credits of paths; `org` tells who we are."""
+    """`__apis` tells credits of paths; `org` tells who we are."""
     client = await start({"id": "7", "name": "Acme", "edition": "professional"})
 
     apis = await client.get("/crm/v8/__apis")
@@ -238,7 +238,7 @@ async def test_prices_and_organisation(start: Start) -> None:
 
 
 async def test_read_scope_and_rights(start: Start) -> None:
-    """§1: reading has its own scope and its own right."""
+    """Reading has its own scope and its own right."""
     clients = [{"client_id": "a", "access_token": "a", "scopes": ["ZohoCRM.modules.Leads.READ"]}]
     client = await start({**SEED, "clients": clients, "rights": {"denied": ["Leads.read"]}})
 
@@ -246,3 +246,51 @@ async def test_read_scope_and_rights(start: Start) -> None:
     scope = await client.get("/crm/v8/Products/21")
 
     assert [denied.status, scope.status] == [403, 401]
+
+
+TIMES = {
+    "records": {
+        "Leads": ["1"],
+        "Campaigns": {
+            "9": {"Created_Time": "2026-01-03"},
+            "10": {"Created_Time": "2026-01-01"},
+            "11": {"Created_Time": "2026-01-02"},
+            "12": {"Created_Time": "2026-01-02"},
+        },
+    },
+    "relations": {"Leads/1/Campaigns": ["9", "10", "11", "12"]},
+}
+
+
+@pytest.mark.parametrize("url", ["/crm/v8/Leads/1/Campaigns", "/crm/v8/Campaigns"])
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ({}, ["9", "10", "11", "12"]),
+        ({"sort_by": "id", "sort_order": "desc"}, ["12", "11", "10", "9"]),
+        ({"sort_by": "Created_Time"}, ["10", "11", "12", "9"]),
+        ({"sort_by": "Created_Time", "sort_order": "desc"}, ["9", "12", "11", "10"]),
+    ],
+)
+async def test_order_of_rows(
+    start: Start, url: str, sort: dict[str, str], expected: list[str]
+) -> None:
+    """Reads with `sort_by` and `sort_order`: in their order, over pages and page tokens."""
+    client = await start(TIMES)
+
+    pages = [await client.get(url, fields="id", per_page="3", **sort)]
+    token = pages[0].body["info"]["next_page_token"]
+    pages.append(await client.get(url, fields="id", per_page="3", page_token=token, **sort))
+
+    assert [item["id"] for page in pages for item in page.items] == expected
+
+
+@pytest.mark.parametrize("sort", [{"sort_by": "Name"}, {"sort_order": "up"}])
+async def test_unknown_orders_are_refused(start: Start, sort: dict[str, str]) -> None:
+    """Reads can be sorted by id, Created_Time and Modified_Time, upwards or downwards."""
+    client = await start(TIMES)
+
+    reply = await client.get("/crm/v8/Leads/1/Campaigns", fields="id", **sort)
+
+    assert (reply.status, reply.body["code"]) == (400, "INVALID_DATA")
+    assert reply.body["details"]["param_name"] == next(iter(sort))

@@ -1,4 +1,4 @@
-"""Territories of records, and the jobs that change them: facts §3, §4."""
+"""Territories of records, and the jobs that change them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def territories(client: Client, module: str, record_id: str) -> dict[str, 
     ],
 )
 async def test_synchronous_removal(start: Start, version: str, message: str) -> None:
-    """§3: 200, SUCCESS, no job, effect at once; the old spelling up to v6."""
+    """200, SUCCESS, no job, effect at once; the old spelling up to v6."""
     client = await start(SEED, offload_from=0)
 
     reply = await remove(client, item("1", "101"), item(2, 101), version=version)
@@ -76,7 +76,7 @@ async def test_synchronous_removal(start: Start, version: str, message: str) -> 
 async def test_offloaded_removal_takes_effect_later(
     start: Start, version: str, status: int, code: str
 ) -> None:
-    """§3, §16.5: the answer has a job id; the territory goes only when the job ends."""
+    """The answer has a job id; the territory goes only when the job ends."""
     client = await start(SEED, job_seconds=30)
 
     reply = await remove(client, item("2", "101"), version=version)
@@ -91,7 +91,7 @@ async def test_offloaded_removal_takes_effect_later(
 
 
 async def test_small_calls_are_synchronous_and_large_ones_scheduled(start: Start) -> None:
-    """§15.5: from `offload_from` records on a call is scheduled."""
+    """From `offload_from` records on a call is scheduled."""
     client = await start(SEED, offload_from=2)
 
     small = await remove(client, item("1", "101"))
@@ -103,7 +103,7 @@ async def test_small_calls_are_synchronous_and_large_ones_scheduled(start: Start
 
 
 async def test_one_job_id_for_all_records_is_a_knob(start: Start) -> None:
-    """§3: whether a call's records share a job id is not documented."""
+    """Whether a call's records share a job id is not documented."""
     client = await start(SEED, job_id_shared=True)
 
     reply = await remove(client, item("1", "101"), item("2", "101"))
@@ -112,7 +112,7 @@ async def test_one_job_id_for_all_records_is_a_knob(start: Start) -> None:
 
 
 async def test_a_pending_job_holds_the_record_up(start: Start) -> None:
-    """§3: ALREADY_SCHEDULED until the job has ended, for removal and assignment alike."""
+    """ALREADY_SCHEDULED until the job has ended, for removal and assignment alike."""
     client = await start(SEED, job_seconds=10)
     await remove(client, item("2", "101"))
 
@@ -130,7 +130,7 @@ async def test_a_pending_job_holds_the_record_up(start: Start) -> None:
 
 
 async def test_a_failing_job_ends_without_effect(start: Start) -> None:
-    """§16.5: gone is not done: the territory is still there."""
+    """Gone is not done: the territory is still there."""
     client = await start(SEED, job_seconds=1, job_failure_ratio=1.0)
     await remove(client, item("2", "101"))
 
@@ -173,7 +173,7 @@ async def look(client: Client, *ids: str, version: str = "v8") -> Reply:
 
 
 async def test_feature_info_lists_pending_records_only(start: Start) -> None:
-    """§4: keyed by record id, records without a job are absent, 204 when none is left."""
+    """Feature info is keyed by record id; records without a job are absent; none left is 204."""
     client = await start(SEED)
     job = (await remove(client, item("2", "101"))).items[0]["details"]["job_id"]
     await assign(client, item("3", "101"))
@@ -228,7 +228,7 @@ async def test_feature_info_lists_pending_records_only(start: Start) -> None:
     ],
 )
 async def test_feature_info_envelopes(start: Start, shape: str, expected: Any) -> None:
-    """§4: the envelope is not documented; clients should read any of these."""
+    """Feature info: the envelope is not documented; clients should read any of these."""
     client = await start(SEED, feature_info_shape=shape)
     job = (await remove(client, item("2", "101"))).items[0]["details"]["job_id"]
 
@@ -246,7 +246,7 @@ def _with_job(value: Any, job: str) -> Any:
 
 
 async def test_feature_info_empty_status_is_a_knob(start: Start) -> None:
-    """§4: 204 is assumed; an empty list is the other guess."""
+    """Feature info: 204 is assumed; an empty list is the other guess."""
     client = await start(SEED, feature_info_empty_status=200)
 
     reply = await look(client, "1")
@@ -272,7 +272,7 @@ async def test_feature_info_empty_status_is_a_knob(start: Start) -> None:
 async def test_feature_info_refusals(
     start: Start, url: str, status: int, code: str, details: dict[str, Any]
 ) -> None:
-    """§4: parameters and module are checked."""
+    """Feature info: parameters and module are checked."""
     client = await start(SEED)
 
     reply = await client.send("GET", url)
@@ -310,7 +310,7 @@ ITEM_ERRORS = [
 async def test_item_errors(
     start: Start, what: str, wanted: Any, status: int, code: str, details: dict[str, Any]
 ) -> None:
-    """§3, the table of errors: wrapped, nothing of the item is done."""
+    """A refused item is wrapped, and nothing of it is done."""
     client = await start(SEED, offload_from=0)
     before = await client.control("GET", "world")
 
@@ -325,7 +325,7 @@ async def test_item_errors(
 
 
 async def test_limits_of_territories_per_record(start: Start) -> None:
-    """§3: ten for an account, one for a deal."""
+    """Territories of a record: ten for an account, one for a deal."""
     client = await start(SEED, offload_from=0, territories_per_record=3)
 
     account = await assign(client, item("2", "102", "103", "100"))
@@ -339,7 +339,7 @@ async def test_limits_of_territories_per_record(start: Start) -> None:
 
 
 async def test_a_mixed_call(start: Start) -> None:
-    """§0: 207; a refused item does not stop the others."""
+    """A mixed call is 207; a refused item does not stop the others."""
     client = await start(SEED, offload_from=0)
 
     reply = await remove(client, item("1", "103"), item("2", "101"))
@@ -350,7 +350,7 @@ async def test_a_mixed_call(start: Start) -> None:
 
 @pytest.mark.parametrize(("limit", "most"), [(10, 10), (100, 100)])
 async def test_records_per_call(start: Start, limit: int, most: int) -> None:
-    """§15.4: 10 or 100 records a call; over it a flat LIMIT_EXCEEDED."""
+    """10 or 100 records a call; over it a flat LIMIT_EXCEEDED."""
     client = await start(SEED, territory_records_per_call=limit, offload_from=0)
     full = await remove(client, *[item("3", "101")] * most)
     over = await remove(client, *[item("3", "101")] * (most + 1))
@@ -364,7 +364,7 @@ async def test_records_per_call(start: Start, limit: int, most: int) -> None:
 
 
 async def test_too_many_territories_of_an_item(start: Start) -> None:
-    """§3: more than 100 territories refuse the call."""
+    """More than 100 territories refuse the call."""
     client = await start(SEED)
 
     reply = await remove(client, item("1", *range(1000, 1101)))
@@ -377,7 +377,7 @@ async def test_too_many_territories_of_an_item(start: Start) -> None:
 
 
 async def test_single_record_form(start: Start) -> None:
-    """§3: no id in the body; a bad record is refused flat by its place in the URL."""
+    """No id in the body; a bad record is refused flat by its place in the URL."""
     client = await start({**SEED, "rights": {"locked": ["3"], "records": ["2"]}}, offload_from=0)
 
     done = await client.post(
@@ -398,7 +398,7 @@ async def test_single_record_form(start: Start) -> None:
 
 
 async def test_locks_and_rights_of_items(start: Start) -> None:
-    """§3: RECORD_LOCKED 400; NO_PERMISSION 401 for a territory and 403 for a record, wrapped."""
+    """RECORD_LOCKED 400; NO_PERMISSION 401 for a territory and 403 for a record, wrapped."""
     rights = {"locked": ["1"], "records": ["2"], "territories": ["102"]}
     client = await start({**SEED, "rights": rights}, offload_from=0)
 
@@ -444,7 +444,7 @@ async def test_flat_refusals(
     status: int,
     code: str,
 ) -> None:
-    """§3: what refuses a territory call as a whole."""
+    """What refuses a territory call as a whole."""
     client = await start({**SEED, "rights": rights}, **knobs)
 
     reply = await client.post(f"/crm/v8/{module}/actions/remove_territories", item("1", "101"))
@@ -453,7 +453,7 @@ async def test_flat_refusals(
 
 
 async def test_not_allowed_and_path_space_are_knobs(start: Start) -> None:
-    """§15.6, §15.16: NOT_ALLOWED as 403, json_path with a leading space."""
+    """Where sources disagree: NOT_ALLOWED as 403, json_path with a leading space."""
     client = await start(SEED, not_allowed_status=403, json_path_space=True, offload_from=0)
 
     reply = await remove(client, item("1", "103"))

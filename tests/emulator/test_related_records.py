@@ -1,4 +1,4 @@
-"""Link and unlink over a real socket: facts §0, §1, §2."""
+"""Link and unlink over a real socket."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bad(code: str, message: str, **details: Any) -> dict[str, Any]:
 
 
 async def test_unlink_is_seen_from_both_sides(start: Start) -> None:
-    """§1: one relation, two URLs; what one side unlinks is gone on the other."""
+    """One relation, two URLs; what one side unlinks is gone on the other."""
     client = await start(SEED)
 
     reply = await client.delete("/crm/v8/Campaigns/11/Leads", ids="1")
@@ -55,7 +55,7 @@ async def test_unlink_is_seen_from_both_sides(start: Start) -> None:
 
 
 async def test_items_are_independent(start: Start) -> None:
-    """§0, §16.2: a failed item does not undo the others; the status is 207."""
+    """A failed item does not undo the others; the status is 207."""
     client = await start(SEED)
 
     reply = await client.delete("/crm/v8/Leads/1/Campaigns", ids="11,13,12")
@@ -69,7 +69,7 @@ async def test_items_are_independent(start: Start) -> None:
 
 
 async def test_unknown_id_and_unrelated_id_look_alike(start: Start) -> None:
-    """§1: an id that does not exist gives the item of one that is not related."""
+    """An id that does not exist gives the item of one that is not related."""
     client = await start(SEED)
 
     reply = await client.delete("/crm/v8/Leads/1/Campaigns", ids="13,999")
@@ -91,7 +91,7 @@ async def test_ids_may_be_percent_encoded(start: Start, ids: str) -> None:
 
 
 async def test_one_hundred_ids_of_nineteen_digits_fit(start: Start) -> None:
-    """§1: 100 ids and 1,999 characters are the most a call can carry."""
+    """100 ids and 1,999 characters are the most a call can carry."""
     ids = [str(4_150_868_000_003_281_000 + n) for n in range(101)]
     client = await start({"relations": {"Products/21/Deals": ids}})
 
@@ -166,7 +166,7 @@ FLAT_REFUSALS = [
 async def test_flat_refusals_of_unlink(
     start: Start, method: str, url: str, status: int, code: str, details: dict[str, Any]
 ) -> None:
-    """§1, request-level errors: flat, with the documented code, status and details."""
+    """Errors of the whole request: flat, with the documented code, status and details."""
     client = await start(SEED)
 
     reply = await client.send(method, url)
@@ -189,7 +189,7 @@ async def test_flat_refusals_of_unlink(
     ],
 )
 async def test_refusals_come_in_order(start: Start, url: str, indices: tuple[Any, ...]) -> None:
-    """§16.2: module, then parent, then relation name, then parameters."""
+    """Refusals come by module, then parent, then relation name, then parameters."""
     client = await start(SEED)
 
     reply = await client.delete(url)
@@ -221,7 +221,7 @@ async def test_missing_rights(
     message: str,
     details: dict[str, Any],
 ) -> None:
-    """§1, §2: what the user may not do is refused before the parent is looked at."""
+    """What the user may not do is refused before the parent is looked at."""
     client = await start({**SEED, "rights": rights})
 
     reply = await client.send(
@@ -232,7 +232,7 @@ async def test_missing_rights(
 
 
 async def test_single_forms(start: Start) -> None:
-    """§1, §2: the related id in the path; one item, wrapped, also when it fails."""
+    """The related id in the path; one item, wrapped, also when it fails."""
     client = await start(SEED)
 
     linked = await client.put("/crm/v8/Leads/2/Campaigns/13", {"Member_Status": "Active"})
@@ -248,7 +248,7 @@ async def test_single_forms(start: Start) -> None:
 
 
 async def test_link_keeps_relation_fields_and_overwrites_them(start: Start) -> None:
-    """§2, §11: PUT of an existing link is an update of its fields."""
+    """PUT of an existing link is an update of its fields."""
     client = await start(SEED)
 
     await client.put("/crm/v8/Leads/2/Campaigns", {"id": "13", "Member_Status": "Active"})
@@ -263,7 +263,7 @@ async def test_link_keeps_relation_fields_and_overwrites_them(start: Start) -> N
 
 
 async def test_unknown_link_id_in_a_mixed_and_in_a_failed_call(start: Start) -> None:
-    """§15.12: `{id}` in a 207, `{api_name, json_path}` in a 400."""
+    """An unknown id is shown as `{id}` in a 207, `{api_name, json_path}` in a 400."""
     client = await start(SEED)
 
     mixed = await client.put("/crm/v8/Leads/2/Campaigns", {"id": "13"}, {"id": "99"})
@@ -282,7 +282,7 @@ async def test_unknown_link_id_in_a_mixed_and_in_a_failed_call(start: Start) -> 
 
 
 async def test_price_books_need_a_list_price_from_both_sides(start: Start) -> None:
-    """§2: `list_price` is mandatory for Products and Price_Books."""
+    """`list_price` is mandatory for Products and Price_Books."""
     client = await start(SEED)
 
     for url, other in (
@@ -321,7 +321,7 @@ async def test_price_books_need_a_list_price_from_both_sides(start: Start) -> No
 async def test_flat_refusals_of_link_bodies(
     start: Start, body: bytes, code: str, details: dict[str, Any]
 ) -> None:
-    """§2: a body that is no list of items is refused as a whole."""
+    """A body that is no list of items is refused as a whole."""
     client = await start(SEED)
 
     reply = await client.send("PUT", "/crm/v8/Leads/1/Campaigns", body=body)
@@ -330,7 +330,7 @@ async def test_flat_refusals_of_link_bodies(
 
 
 async def test_too_many_items(start: Start) -> None:
-    """§2: at most 100 items."""
+    """A link call has at most 100 items."""
     client = await start(SEED)
 
     reply = await client.put("/crm/v8/Leads/1/Campaigns", *[{"id": "11"}] * 101)
@@ -343,7 +343,7 @@ async def test_too_many_items(start: Start) -> None:
 
 
 async def test_malformed_items_fail_alone(start: Start) -> None:
-    """§2: an item without id, or that is no object, does not stop the others."""
+    """An item without id, or that is no object, does not stop the others."""
     client = await start(SEED)
 
     reply = await client.put("/crm/v8/Leads/2/Campaigns", {"x": 1}, 7, {"id": "11"}, {"id": [1]})
@@ -353,7 +353,7 @@ async def test_malformed_items_fail_alone(start: Start) -> None:
 
 
 async def test_bigin_v1_item_errors_are_202(start: Start) -> None:
-    """§15.3: Bigin v1 answers 202 when an item fails, v2 as the CRM does."""
+    """Bigin v1 answers 202 when an item fails, v2 as the CRM does."""
     client = await start(SEED)
 
     old = await client.delete("/bigin/v1/Products/21/Deals", ids="41,42")
@@ -378,7 +378,7 @@ async def test_bigin_v1_item_errors_are_202(start: Start) -> None:
     ],
 )
 async def test_documented_relations_of_each_version(start: Start, url: str, other: str) -> None:
-    """§1 supported relations: linked and unlinked again in every product and version."""
+    """Supported relations: linked and unlinked again in every product and version."""
     client = await start(SEED)
 
     linked = await client.put(url, {"id": other})
@@ -388,7 +388,7 @@ async def test_documented_relations_of_each_version(start: Start, url: str, othe
 
 
 async def test_services_since_v3_under_both_names(start: Start) -> None:
-    """§1: Appointments and Services from v3 on; their API names end in `__s`."""
+    """Appointments and Services from v3 on; their API names end in `__s`."""
     client = await start({"relations": {"Appointments/1/Services": ["2"]}})
 
     early = await client.delete("/crm/v2/Appointments/1/Services", ids="2")
@@ -399,7 +399,7 @@ async def test_services_since_v3_under_both_names(start: Start) -> None:
 
 
 async def test_custom_relations_of_the_seed(start: Start) -> None:
-    """§1: multi-select look-ups have names of their own on each side."""
+    """Multi-select look-ups have names of their own on each side."""
     client = await start(
         {
             "custom_relations": [["Courses", "Students", "Contacts", "Booked_Courses"]],
@@ -432,7 +432,7 @@ async def test_custom_relations_of_the_seed(start: Start) -> None:
 async def test_knobs_of_items(
     start: Start, knobs: dict[str, Any], method: str, url: str, body: Any, expected: Any
 ) -> None:
-    """§15: what the sources contradict each other in is a knob."""
+    """What the sources contradict each other in is a knob."""
     client = await start(SEED, **knobs)
 
     reply = await client.send(method, url, body=body)
@@ -441,7 +441,7 @@ async def test_knobs_of_items(
 
 
 async def test_knobs_of_flat_refusals(start: Start) -> None:
-    """§15.10, §15.11: a missing parent as 404, an unsupported module as INVALID_MODULE."""
+    """Where sources disagree: a missing parent as 404, an unsupported module as INVALID_MODULE."""
     client = await start(SEED, missing_parent="not_found", unsupported_module_code="INVALID_MODULE")
 
     parent = await client.delete("/crm/v8/Leads/9/Campaigns", ids="1")

@@ -1,4 +1,4 @@
-"""The territory hierarchy over a real socket: facts §6."""
+"""The territory hierarchy over a real socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def transfer(client: Client, *items: dict[str, Any]) -> Reply:
 
 
 async def test_read_all_in_pages(start: Start) -> None:
-    """§6: `{"territories": [...], "info": {...}}`, at most 200 a page."""
+    """`{"territories": [...], "info": {...}}`, at most 200 a page."""
     client = await start(SEED)
 
     first = await client.get(URL, per_page="3")
@@ -42,7 +42,7 @@ async def test_read_all_in_pages(start: Start) -> None:
 
 
 async def test_read_one_and_its_children(start: Start) -> None:
-    """§6: a territory names its parent; children are direct ones."""
+    """A territory names its parent; children are direct ones."""
     client = await start(SEED)
 
     one = await client.get(f"{URL}/102")
@@ -58,7 +58,7 @@ async def test_read_one_and_its_children(start: Start) -> None:
 
 
 async def test_transfer_moves_children_and_records(start: Start) -> None:
-    """§6: children hang below the target; records go there too (assumed)."""
+    """Children hang below the target; records go there too (assumed)."""
     client = await start(SEED)
 
     reply = await transfer(
@@ -93,7 +93,7 @@ async def test_records_may_be_left_without(start: Start) -> None:
 
 
 async def test_items_run_in_order(start: Start) -> None:
-    """§6: each item sees what the ones before it did: leaf first works, then its parent."""
+    """Each item sees what the ones before it did: leaf first works, then its parent."""
     client = await start(SEED)
 
     reply = await transfer(
@@ -134,7 +134,7 @@ THERE = {"api_name": "transfer_to_id", "json_path": "$.territories[0].transfer_t
 async def test_item_errors(
     start: Start, item: dict[str, Any], code: str, message: str, details: dict[str, Any]
 ) -> None:
-    """§6, errors of transfer and delete: wrapped in `territories`, 400 when all fail."""
+    """Errors of transfer and delete: wrapped in `territories`, 400 when all fail."""
     client = await start(SEED)
 
     reply = await transfer(client, item)
@@ -146,7 +146,7 @@ async def test_item_errors(
 
 
 async def test_a_leaf_needs_no_target(start: Start) -> None:
-    """§6: only a territory with children depends on transfer_to_id."""
+    """Only a territory with children depends on transfer_to_id."""
     client = await start(SEED)
 
     reply = await transfer(client, {"id": "102"})
@@ -155,7 +155,7 @@ async def test_a_leaf_needs_no_target(start: Start) -> None:
 
 
 async def test_single_form(start: Start) -> None:
-    """§6: the id in the path; its place in the URL stands for the json_path."""
+    """The id in the path; its place in the URL stands for the json_path."""
     client = await start(SEED)
     url = URL + "/{}/actions/transfer_and_delete"
 
@@ -176,7 +176,7 @@ async def test_single_form(start: Start) -> None:
     ],
 )
 async def test_feature_off(start: Start, feature: str, message: str) -> None:
-    """§6: without territory management every call is FEATURE_NOT_ENABLED."""
+    """Without territory management every call is FEATURE_NOT_ENABLED."""
     client = await start({**SEED, "rights": {"territory_management": feature}})
 
     for reply in (await client.get(URL), await transfer(client, {"id": "101"})):
@@ -188,7 +188,7 @@ async def test_feature_off(start: Start, feature: str, message: str) -> None:
 
 
 async def test_at_most_ten(start: Start) -> None:
-    """§6: ten items a call."""
+    """Transfer and delete takes ten items a call."""
     client = await start(SEED)
 
     reply = await transfer(client, *[{"id": "102"}] * 11)
@@ -201,7 +201,7 @@ async def test_at_most_ten(start: Start) -> None:
 
 
 async def test_scope(start: Start) -> None:
-    """§6: settings.territories is a scope of its own."""
+    """Settings.territories is a scope of its own."""
     clients = [
         {"client_id": "a", "access_token": "a", "scopes": ["ZohoCRM.settings.territories.READ"]}
     ]
@@ -219,3 +219,65 @@ async def test_unknown_settings(start: Start, path: str) -> None:
     client = await start(SEED)
 
     assert (await client.get(f"/crm/v8/{path}")).status == 404
+
+
+async def remove(client: Client, *ids: str, **query: str) -> Reply:
+    return await client.delete(URL, ids=",".join(ids), delete_previous_forecasts="false", **query)
+
+
+async def test_delete_of_leaves(start: Start) -> None:
+    """Deleting territories: leaves go, with their assignments; items are independent."""
+    client = await start(SEED)
+
+    mixed = await remove(client, "102", "999", "100")
+    single = await client.delete(f"{URL}/101", delete_previous_forecasts="true")
+
+    assert (mixed.status, mixed.codes) == (207, ["SUCCESS", "INVALID_DATA", "NOT_ALLOWED"])
+    assert mixed.items[0] == {
+        "code": "SUCCESS",
+        "details": {"id": "102"},
+        "message": "Given Territory Removed Successfully",
+        "status": "success",
+    }
+    assert (single.status, single.codes) == (200, ["SUCCESS"])
+    world = await client.control("GET", "world")
+    assert {each["id"] for each in world["territories"]} == {"100", "103"}
+    assert world["record_territories"] == {"Accounts": {}}
+
+
+@pytest.mark.parametrize(
+    ("ids", "code", "message"),
+    [
+        ("999", "INVALID_DATA", "Given Territoryid isn't valid one"),
+        ("100", "NOT_ALLOWED", "The territory you are trying to delete is the Org Territory"),
+        ("101", "NOT_ALLOWED", ("This territory has a child territory associated with it. It can't "
+                                "be deleted directly as transfer of child territory is required.")),
+    ],
+)  # fmt: skip
+async def test_refusals_of_deletion(start: Start, ids: str, code: str, message: str) -> None:
+    """Deleting territories: each refused item is wrapped, with 400 if none fared better."""
+    client = await start(SEED)
+
+    reply = await remove(client, ids)
+
+    assert (reply.status, reply.codes) == (400, [code])
+    assert (reply.items[0]["message"], reply.items[0]["details"]) == (message, {"id": ids})
+
+
+async def test_flat_refusals_of_deletion(start: Start) -> None:
+    """Deleting territories: no ids, malformed ids, more than ten, and no permission."""
+    client = await start({**SEED, "rights": {"denied": ["Territories.delete"]}})
+
+    none = await client.delete(URL)
+    malformed = await remove(client, "x")
+    over = await remove(client, *map(str, range(11)))
+    denied = await remove(client, "103")
+
+    assert (none.status, none.body["code"], none.body["details"]) == (
+        400,
+        "MANDATORY_NOT_FOUND",
+        {"param_name": "ids"},
+    )
+    assert (malformed.status, malformed.body["code"]) == (400, "UNABLE_TO_PARSE_DATA_TYPE")
+    assert (over.status, over.body["code"]) == (400, "INVALID_REQUEST")
+    assert (denied.status, denied.body["code"]) == (401, "PERMISSION_DENIED")

@@ -68,7 +68,8 @@ class Fault:
 
     A call matches if its method is `method` (any if "") and `path` is found in its path. Of the
     matching calls the fault strikes the `nth` (1 is the first), or every `every`-th, or each with
-    `probability`; with none of them all. It strikes at most `times` times; 0: no end.
+    `probability`; with none of them all. Once it strikes it goes on for `run` matching calls. It
+    strikes at most `times` calls; 0: no end.
     """
 
     kind: FaultKind
@@ -78,8 +79,11 @@ class Fault:
     every: int = 0
     probability: float = 0.0
     times: int = 0
+    run: int = 1
     status: int = 500
     body: Body = Body.JSON
+    #: of a `status` fault with a JSON body: this very object in place of the usual one
+    payload: Mapping[str, Any] | None = None
     retry_after_s: float | None = None
     delay_s: float = 0.0
     ids: tuple[str, ...] = ()

@@ -17,6 +17,8 @@ class _Armed:
     chance: random.Random
     matches: int = 0
     strikes: int = 0
+    #: how many matching calls the strike under way has still to go
+    going_on: int = 0
 
 
 class FaultPlan:
@@ -60,7 +62,8 @@ class FaultPlan:
             armed.matches += 1
             if fault.times and armed.strikes >= fault.times:
                 continue
-            if _is_turn(armed):
+            if armed.going_on or _is_turn(armed):
+                armed.going_on = (armed.going_on or fault.run) - 1
                 armed.strikes += 1
                 struck.append(fault)
         return struck

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bulkops.emulator.admission import TOO_MANY
-from bulkops.emulator.call import Answer
+from bulkops.emulator.call import Answer, Successes
 from bulkops.emulator.envelope import failure
 from bulkops.emulator.faults.fault import Body, Fault, FaultKind
 
@@ -37,7 +37,8 @@ def status_answer(fault: Fault) -> tuple[Answer, bytes | None]:
     if fault.retry_after_s is not None:
         headers = {"Retry-After": f"{fault.retry_after_s:g}"}
     code, message = _MESSAGES.get(fault.status, ("INTERNAL_ERROR", "Internal Server Error"))
-    answer = Answer(fault.status, failure(code, message, {}), headers=headers)
+    payload = dict(fault.payload) if fault.payload is not None else failure(code, message, {})
+    answer = Answer(fault.status, payload, headers=headers)
     if fault.body is Body.HTML:
         return answer, HTML_PAGE
     if fault.body is Body.EMPTY:
@@ -85,6 +86,8 @@ def order_items(answer: Answer, order: str, chance: random.Random) -> None:
 
 def items_of(answer: Answer) -> list[dict[str, Any]] | None:
     """The item array of a writing call's answer; None for reads and flat refusals."""
+    if isinstance(answer.payload, Successes):
+        answer.payload = {"data": answer.payload.items()}
     payload = answer.payload
     if payload is None or not answer.asked:
         return None

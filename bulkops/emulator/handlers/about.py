@@ -23,7 +23,7 @@ _PRICED = (
 
 
 def apis(call: Call) -> Answer:
-    """GET /__apis: every call costs one credit (§7)."""
+    """GET /__apis: one credit a call, as the page of API limits has it."""
     check_scope(call, "apis", Action.READ)
     return Answer(
         200,

@@ -12,6 +12,7 @@ from typing import Any
 
 from bulkops.emulator.call import Answer, Call, id_text
 from bulkops.emulator.envelope import Item, at, failure, refuse, status_of, success
+from bulkops.emulator.handlers.external_ids import Unnamed
 from bulkops.emulator.handlers.guards import (
     Action,
     Target,
@@ -35,7 +36,7 @@ def set_one(call: Call) -> Answer:
     target = _target(call, Action.UPDATE)
     (item,) = body_items(call, "data", most=1)
     fields = item if isinstance(item, dict) else {}
-    wanted = [{**fields, "id": call.path[3]}]
+    wanted = [{**fields, "id": target.related_in_path(call)}]
     return set_roles(call, target, wanted, message=call.behaviour.contact_role_message)
 
 
@@ -47,7 +48,9 @@ def set_many(call: Call) -> Answer:
         )
     target = _target(call, Action.UPDATE)
     wanted = body_items(call, "data", most=call.behaviour.items_per_call)
-    return set_roles(call, target, wanted, message=call.behaviour.contact_role_message)
+    return set_roles(
+        call, target, target.named(call, wanted), message=call.behaviour.contact_role_message
+    )
 
 
 def set_roles(call: Call, target: Target, wanted: Sequence[Any], *, message: str) -> Answer:
@@ -57,6 +60,10 @@ def set_roles(call: Call, target: Target, wanted: Sequence[Any], *, message: str
     changed: list[str] = []
     unchanged = 0
     for index, each in enumerate(wanted):
+        if isinstance(each, Unnamed):
+            asked.append("")
+            items.append(each.item)
+            continue
         related, role, refusal = _checked(call, target, index, each)
         asked.append(related)
         if refusal is not None:
@@ -66,7 +73,7 @@ def set_roles(call: Call, target: Target, wanted: Sequence[Any], *, message: str
             changed.append(related)
         else:
             unchanged += 1
-        items.append(success(message, {"id": related}))
+        items.append(success(message, target.details(call, related)))
     return Answer(
         status_of(items, version=call.version, behaviour=call.behaviour),
         {"data": items},
@@ -120,7 +127,8 @@ def _role(call: Call, given: Any) -> dict[str, Any] | None:
 
 def remove_one(call: Call) -> Answer:
     """DELETE /Deals/{deal}/Contact_Roles/{contact}."""
-    return _remove(call, _target(call, Action.DELETE), [call.path[3]])
+    target = _target(call, Action.DELETE)
+    return _remove(call, target, [target.related_in_path(call)])
 
 
 def remove_many(call: Call) -> Answer:
@@ -167,4 +175,5 @@ def read_many(call: Call) -> Answer:
 
 def read_one(call: Call) -> Answer:
     """GET /Deals/{deal}/Contact_Roles/{contact}: 204 if there is none."""
-    return read_related(call, _target(call, Action.READ), only=call.path[3])
+    target = _target(call, Action.READ)
+    return read_related(call, target, only=target.related_in_path(call))

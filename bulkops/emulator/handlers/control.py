@@ -33,7 +33,7 @@ async def serve_control(service: Service, request: web.BaseRequest) -> web.Strea
         return _json({"error": error, "known": known_routes()}, 404)
     try:
         return await control(service, request)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         return _json({"error": f"{type(error).__name__}: {error}"}, 400)
 
 
@@ -148,6 +148,11 @@ async def _get_jobs(service: Service, _: web.BaseRequest) -> web.StreamResponse:
     )
 
 
+async def _save(service: Service, _: web.BaseRequest) -> web.StreamResponse:
+    service.save()
+    return _json({"saved": str(service.save_path)})
+
+
 async def _revoke(service: Service, _: web.BaseRequest) -> web.StreamResponse:
     revoked = sum(len(client.revoke_issued()) for _, client in service.world.clients())
     return _json({"revoked": revoked})
@@ -166,4 +171,5 @@ _ROUTES: Mapping[tuple[str, str], Control] = {
     ("POST", "clock/advance"): _advance,
     ("GET", "jobs"): _get_jobs,
     ("POST", "tokens/revoke"): _revoke,
+    ("POST", "save"): _save,
 }

@@ -7,12 +7,14 @@ Module, then scope and permission, then the parent record, then the relation's n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from bulkops.emulator.call import Call, Refused
 from bulkops.emulator.catalogue import canonical, offers, standard_modules
 from bulkops.emulator.envelope import refuse
+from bulkops.emulator.handlers.external_ids import external_fields, named_item, record_in_path
 from bulkops.emulator.state.relations import Side
 
 
@@ -27,12 +29,40 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The relation a call names, seen from the record in its URL."""
 
     side: Side
     parent: str
+    #: the field by which this call names records of the other side; None: by id
+    external: str | None = None
+
+    def details(self, call: Call, related: str) -> dict[str, Any]:
+        """Details of a success: the id, and the external field if the call used it."""
+        if self.external is None:
+            return {"id": related}
+        record = call.organisation.records[self.side.other][related] or {}
+        return {self.external: record.get(self.external), "id": related}
+
+    def related_in_path(self, call: Call) -> str:
+        """The id of the related record in the URL."""
+        return record_in_path(call, 3, self.side.other, self.external)
+
+    def named(self, call: Call, wanted: Sequence[Any]) -> list[Any]:
+        """The items of a body with ids in place of external fields."""
+        if self.external is None:
+            return list(wanted)
+        return [
+            named_item(
+                call.organisation,
+                call.behaviour,
+                self.side.other,
+                self.external,
+                index=index,
+                wanted=each,
+            )
+            for index, each in enumerate(wanted)
+        ]
 
 
 def module_of(
@@ -120,11 +150,12 @@ def related_target(call: Call, action: Action) -> Target:
     """Check everything that comes before the items of a related-records call."""
     held = call.organisation
     module = module_of(call, call.path[0])
-    if not any(module == each for each, _ in held.sides):
+    if module not in held.linking_modules:
         raise unsupported_module(call, "The given module is not supported in API")
     check_scope(call, "modules", action, module)
     check_rights(call, module, action, "related records data")
-    parent = call.path[1]
+    fields = external_fields(call)
+    parent = record_in_path(call, 1, module, fields.get(module))
     check_parent(call, module, parent)
     name = canonical(call.version, call.path[2])
     side = held.sides.get((module, name))
@@ -137,9 +168,9 @@ def related_target(call: Call, action: Action) -> Target:
         raise refuse(
             400,
             "INVALID_DATA",
-            "the relation name given seems to be invalid",
+            call.behaviour.bad_relation_message,
             {"resource_path_index": 2},
         )
     if action is not Action.READ:
         check_lock(call, parent)
-    return Target(side=side, parent=parent)
+    return Target(side=side, parent=parent, external=fields.get(side.other))

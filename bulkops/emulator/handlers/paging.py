@@ -1,5 +1,5 @@
 """
-Pages of rows sorted by id: `page`, `per_page`, `page_token` and the `info` object.
+Pages of rows in their order: `sort_by`, `page`, `per_page`, `page_token`, and the `info` object.
 
 https://www.zoho.com/crm/developer/docs/api/v7/get-related-records.html
 A page token holds where to go on and what it was made for; the emulator keeps no list of tokens.
@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,11 @@ from bulkops.emulator.call import Call, Refused
 from bulkops.emulator.envelope import refuse
 
 MOST_PER_PAGE = 200
+_DIRECTIONS = ("asc", "desc")
+_SORTS = ("id", "Created_Time", "Modified_Time")
+
+#: What rows are sorted by: a text, then the number of the id.
+_Key = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,36 @@ class Page:
     info: dict[str, Any]
 
 
-def by_id(ids: Iterable[str]) -> list[str]:
-    """Ids in the order of their numbers."""
-    return sorted(sorted(ids), key=len)
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The order a call asks for; by id, upwards, if it does not say."""
+
+    key: Callable[[str], _Key]
+    is_down: bool
+
+    def sorted(self, ids: Iterable[str]) -> list[str]:
+        return sorted(ids, key=self.key, reverse=self.is_down)
+
+    def start_after(self, ordered: list[str], last: str) -> int:
+        """Where in `ordered` the rows begin that come after `last`, which may be gone."""
+        if not self.is_down:
+            return bisect_right(ordered, self.key(last), key=self.key)
+        return len(ordered) - bisect_left(ordered[::-1], self.key(last), key=self.key)
+
+
+def _order(call: Call, records: Mapping[str, Mapping[str, Any] | None]) -> _Order:
+    by = call.query.get("sort_by", "id")
+    direction = call.query.get("sort_order", "asc")
+    for name, value, known in (("sort_by", by, _SORTS), ("sort_order", direction, _DIRECTIONS)):
+        if value not in known:
+            details = {"param_name": name, "supported_values": list(known)}
+            raise refuse(400, "INVALID_DATA", "invalid data", details)
+
+    def key(each: str) -> _Key:
+        said = "" if by == "id" else str((records.get(each) or {}).get(by, ""))
+        return said, len(each), each
+
+    return _Order(key, direction == "desc")
 
 
 def number_parameter(call: Call, name: str, default: int) -> int:
@@ -47,8 +79,10 @@ def number_parameter(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
-def page_of(call: Call, ids: Iterable[str]) -> Page:
-    """Cut the page that the call asks for out of all `ids`."""
+def page_of(
+    call: Call, ids: Iterable[str], records: Mapping[str, Mapping[str, Any] | None] | None = None
+) -> Page:
+    """Cut the page that the call asks for out of all `ids`; `records` have what is sorted by."""
     per_page = number_parameter(call, "per_page", MOST_PER_PAGE)
     if per_page > MOST_PER_PAGE:
         raise refuse(
@@ -58,12 +92,13 @@ def page_of(call: Call, ids: Iterable[str]) -> Page:
             {"limit": MOST_PER_PAGE, "param_name": "per_page"},
         )
     token = call.query.get("page_token")
-    ordered = by_id(ids)
+    order = _order(call, records or {})
+    ordered = order.sorted(ids)
     if token is not None:
         if "page" in call.query:
             raise _ambiguous()
         after, page = _opened(call, token)
-        start = bisect_right(ordered, (len(after), after), key=lambda each: (len(each), each))
+        start = order.start_after(ordered, after)
     else:
         page = number_parameter(call, "page", 1)
         start = (page - 1) * per_page

@@ -60,7 +60,8 @@ def related_many(call: Call) -> Answer:
 
 def related_one(call: Call) -> Answer:
     """GET /{Module}/{id}/{related_list}/{related_id}."""
-    return read_related(call, related_target(call, Action.READ), only=call.path[3])
+    target = related_target(call, Action.READ)
+    return read_related(call, target, only=target.related_in_path(call))
 
 
 def read_related(call: Call, target: Target, *, only: str | None = None) -> Answer:
@@ -71,10 +72,10 @@ def read_related(call: Call, target: Target, *, only: str | None = None) -> Answ
     asked = _ids(call) if only is None else [only]
     if asked is not None:
         wanted = [each for each in dict.fromkeys(asked) if each in links]
-    page = page_of(call, wanted)
+    records = call.organisation.records.get(target.side.other, {})
+    page = page_of(call, wanted, records)
     if not page.ids:
         return Answer(204)
-    records = call.organisation.records[target.side.other]
     rows = [
         _row(each, {**(records[each] or {}), **(links[each] or {})}, fields) for each in page.ids
     ]
@@ -108,7 +109,7 @@ def records(call: Call) -> Answer:
     territory = call.query.get("territory_id")
     if territory is not None:
         wanted = _in_territory(call, module, territory, wanted)
-    page = page_of(call, dict.fromkeys(wanted))
+    page = page_of(call, dict.fromkeys(wanted), known)
     if not page.ids:
         return Answer(204)
     if not call.behaviour.list_returns_territories and fields is not None:
@@ -127,8 +128,8 @@ def _in_territory(call: Call, module: str, territory: str, wanted: Iterable[str]
         inside |= {
             each.id for each in held.territories if held.territories.is_above(territory, each.id)
         }
-    of = held.record_territories.of
-    return [each for each in wanted if not inside.isdisjoint(of(module, each))]
+    members = {record for each in inside for record in held.record_territories.inside(module, each)}
+    return [each for each in wanted if each in members]
 
 
 def _record_row(call: Call, module: str, record_id: str, fields: list[str] | None) -> Row:

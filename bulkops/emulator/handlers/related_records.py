@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bulkops.emulator.call import Answer, Call, id_text
+from bulkops.emulator.call import Answer, Call, Successes, id_text
 from bulkops.emulator.envelope import Item, at, failure, status_of, success
 from bulkops.emulator.handlers.contact_roles import set_roles
+from bulkops.emulator.handlers.external_ids import Unnamed
 from bulkops.emulator.handlers.guards import Action, Target, related_target
 from bulkops.emulator.handlers.request import body_items, ids_parameter
 from bulkops.emulator.state.seed import ROLE_SIDES
@@ -26,7 +27,8 @@ def unlink_many(call: Call) -> Answer:
 
 def unlink_one(call: Call) -> Answer:
     """DELETE /{Module}/{id}/{related_list}/{related_id}."""
-    return _unlink(call, related_target(call, Action.DELETE), [call.path[3]])
+    target = related_target(call, Action.DELETE)
+    return _unlink(call, target, [target.related_in_path(call)])
 
 
 def _unlink(call: Call, target: Target, ids: Sequence[str]) -> Answer:
@@ -35,22 +37,25 @@ def _unlink(call: Call, target: Target, ids: Sequence[str]) -> Answer:
     removed = side.unlink(parent, ids)
     all_gone = all(removed)
     changed = ids if all_gone else [each for each, gone in zip(ids, removed, strict=True) if gone]
-    items: list[Item] = [
-        {"code": "SUCCESS", "details": {"id": each}, "message": message, "status": "success"}
+    if (side.module, side.name) in ROLE_SIDES:
+        call.organisation.removed_roles |= {(each, parent) for each in changed}
+    if all_gone:
+        return Answer(200, Successes(message, ids), asked=ids, changed=changed)
+    items = [
+        success(message, {"id": each})
         if gone
         else failure("INVALID_DATA", "relation not found", {"id": each})
         for each, gone in zip(ids, removed, strict=True)
     ]
-    if (side.module, side.name) in ROLE_SIDES:
-        call.organisation.removed_roles |= {(each, parent) for each in changed}
-    status = 200 if all_gone else status_of(items, version=call.version, behaviour=call.behaviour)
+    status = status_of(items, version=call.version, behaviour=call.behaviour)
     return Answer(status, {"data": items}, asked=ids, changed=changed)
 
 
 def link_many(call: Call) -> Answer:
     """PUT /{Module}/{id}/{related_list}."""
     target = related_target(call, Action.UPDATE)
-    return _link(call, target, body_items(call, "data", most=call.behaviour.items_per_call))
+    wanted = body_items(call, "data", most=call.behaviour.items_per_call)
+    return _link(call, target, target.named(call, wanted))
 
 
 def link_one(call: Call) -> Answer:
@@ -58,7 +63,7 @@ def link_one(call: Call) -> Answer:
     target = related_target(call, Action.UPDATE)
     (item,) = body_items(call, "data", most=1)
     fields = item if isinstance(item, dict) else {}
-    return _link(call, target, [{**fields, "id": call.path[3]}])
+    return _link(call, target, [{**fields, "id": target.related_in_path(call)}])
 
 
 def _link(call: Call, target: Target, wanted: Sequence[Any]) -> Answer:
@@ -91,11 +96,14 @@ class _Linking:
                 self._changed.append(related)
             else:
                 self._unchanged += 1
-            item = success(self._call.behaviour.link_message, {"id": related})
+            details = self._target.details(self._call, related)
+            item = success(self._call.behaviour.link_message, details)
         self._items.append(item)
 
     def _refusal(self, index: int, wanted: Any) -> Item | None:
         behaviour = self._call.behaviour
+        if isinstance(wanted, Unnamed):
+            return wanted.item
         if not isinstance(wanted, dict):
             return failure(
                 "INVALID_DATA", "invalid data", at(behaviour, "data", f"$.data[{index}]")

@@ -7,6 +7,8 @@ from typing import Any
 from bulkops.emulator.call import Call, Refused
 from bulkops.emulator.envelope import refuse
 
+_DIGITS_AND_COMMAS = b"0123456789,"
+
 
 def unparsable() -> Refused:
     """The refusal of a body or parameter that has the wrong form."""
@@ -33,7 +35,7 @@ def ids_parameter(call: Call) -> list[str]:
     if not text:
         raise missing_parameter("ids", "MANDATORY_NOT_FOUND")
     ids = text.split(",")
-    if not text.isascii() or not all(map(str.isdecimal, ids)):
+    if not all(ids) or text.encode().translate(None, _DIGITS_AND_COMMAS):
         raise unparsable()
     most = call.behaviour.items_per_call
     if len(ids) > most:

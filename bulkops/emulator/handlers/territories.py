@@ -1,8 +1,8 @@
 """
-The territories of an organisation: read them, and transfer and delete.
+Read the territories of an organisation.
 
 https://www.zoho.com/crm/developer/docs/api/v7/get-territories.html
-https://www.zoho.com/crm/developer/docs/api/v7/transfer-delete-territories.html
+https://www.zoho.com/crm/developer/docs/api/v7/get-child-territories.html
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bulkops.emulator.call import Answer, Call, id_text
-from bulkops.emulator.envelope import Item, at, failure, status_of, success
+from bulkops.emulator.call import Answer, Call
 from bulkops.emulator.handlers.guards import Action, check_scope
 from bulkops.emulator.handlers.paging import page_of
-from bulkops.emulator.handlers.request import body_items
 from bulkops.emulator.handlers.territory_feature import check_feature
-from bulkops.emulator.state.territories import Territory, TerritoryTree
+from bulkops.emulator.state.territories import Territory
 
 
-def _check(call: Call, action: Action) -> None:
-    check_scope(call, "settings", action, "territories")
+def _check(call: Call) -> None:
+    check_scope(call, "settings", Action.READ, "territories")
     check_feature(call)
 
 
@@ -53,7 +51,7 @@ def _page(call: Call, territories: Sequence[Territory]) -> Answer:
 
 def read_many(call: Call) -> Answer:
     """GET /settings/territories."""
-    _check(call, Action.READ)
+    _check(call)
     held = call.organisation.territories
     ids = call.query.get("ids")
     chosen = set(ids.split(",")) if ids is not None else None
@@ -62,7 +60,7 @@ def read_many(call: Call) -> Answer:
 
 def read_one(call: Call) -> Answer:
     """GET /settings/territories/{id}."""
-    _check(call, Action.READ)
+    _check(call)
     territory = call.organisation.territories.get(call.path[2])
     if territory is None:
         return Answer(204)
@@ -71,83 +69,5 @@ def read_one(call: Call) -> Answer:
 
 def read_children(call: Call) -> Answer:
     """GET /settings/territories/{id}/__child_territories: direct children only."""
-    _check(call, Action.READ)
+    _check(call)
     return _page(call, call.organisation.territories.children(call.path[2]))
-
-
-def transfer_many(call: Call) -> Answer:
-    """POST /settings/territories/actions/transfer_and_delete."""
-    _check(call, Action.DELETE)
-    wanted = body_items(call, "territories", most=call.behaviour.transfers_per_call)
-    return _transfer(call, wanted, in_path=False)
-
-
-def transfer_one(call: Call) -> Answer:
-    """POST /settings/territories/{id}/actions/transfer_and_delete."""
-    _check(call, Action.DELETE)
-    (wanted,) = body_items(call, "territories", most=1)
-    fields = wanted if isinstance(wanted, dict) else {}
-    return _transfer(call, [{**fields, "id": call.path[2]}], in_path=True)
-
-
-def _transfer(call: Call, wanted: Sequence[Any], *, in_path: bool) -> Answer:
-    """Delete in the order of the request; each item sees what the ones before it did."""
-    items: list[Item] = []
-    asked: list[str] = []
-    changed: list[str] = []
-    held = call.organisation
-    for index, each in enumerate(wanted):
-        fields = each if isinstance(each, dict) else {}
-        territory_id = id_text(fields.get("id")) or ""
-        target = id_text(fields.get("transfer_to_id"))
-        asked.append(territory_id)
-        fault = _fault(call, index, territory_id, target, in_path=in_path)
-        if fault is not None:
-            items.append(fault)
-            continue
-        move_to = target if call.behaviour.transfer_moves_records else None
-        held.record_territories.leave(territory_id, move_to=move_to)
-        held.territories.remove(territory_id, children_to=target)
-        changed.append(territory_id)
-        items.append(success(call.behaviour.transfer_message, {"id": territory_id}))
-    return Answer(
-        status_of(items, version=call.version, behaviour=call.behaviour),
-        {"territories": items},
-        asked=asked,
-        changed=changed,
-    )
-
-
-def _fault(
-    call: Call, index: int, territory_id: str, target: str | None, *, in_path: bool
-) -> Item | None:
-    held = call.organisation.territories
-    path = f"$.territories[{index}]"
-    mine = {"resource_path_index": 2} if in_path else at(call.behaviour, "id", f"{path}.id")
-    if not territory_id:
-        return failure("MANDATORY_NOT_FOUND", "required field not found", mine)
-    territory = held.get(territory_id)
-    if territory is None:
-        return failure("INVALID_DATA", "Given Territoryid isn't valid one", mine)
-    if territory.parent_id is None:
-        message = "Can't update the Org Territory Properties Except its Name"
-        return failure("INVALID_DATA", message, mine)
-    theirs = at(call.behaviour, "transfer_to_id", f"{path}.transfer_to_id")
-    if target is not None:
-        wrong = _target_fault(held, territory_id, target)
-        return failure("INVALID_DATA", wrong, theirs) if wrong else None
-    if held.children(territory_id):
-        message = "This territory has its child. Please Give the transfer_to_id field value"
-        return failure("DEPENDENT_FIELD_MISSING", message, {**theirs, "dependee": mine})
-    return None
-
-
-def _target_fault(held: TerritoryTree, territory_id: str, target: str) -> str:
-    """What is wrong with a target; "" if nothing is."""
-    if target not in held:
-        return "Given transfer_to_id isn't valid one"
-    if target == territory_id:
-        return "Transfer_to_id is same as current parent territory"
-    if not held.is_above(target, territory_id):
-        return "Transfer_to_id is not at a higher heirarchy than current parent territory"  # sic
-    return ""

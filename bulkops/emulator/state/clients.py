@@ -18,10 +18,12 @@ ALL_SCOPES = (
     "ZohoCRM.modules.ALL",
     "ZohoCRM.settings.ALL",
     "ZohoCRM.org.ALL",
+    "ZohoCRM.users.ALL",
     "ZohoCRM.apis.READ",
     "ZohoBigin.modules.ALL",
     "ZohoBigin.settings.ALL",
     "ZohoBigin.org.ALL",
+    "ZohoBigin.users.ALL",
 )
 
 

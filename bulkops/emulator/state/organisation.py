@@ -50,6 +50,8 @@ class Organisation:
     users: int = 100
     records: dict[str, dict[str, Record]] = field(default_factory=dict)
     sides: dict[tuple[str, str], Side] = field(default_factory=dict)
+    #: modules that have related lists
+    linking_modules: set[str] = field(default_factory=set)
     #: (left module, its list, right module, its list) declared by the seed
     custom: list[tuple[str, str, str, str]] = field(default_factory=list)
     custom_names: set[tuple[str, str]] = field(default_factory=set)
@@ -63,6 +65,8 @@ class Organisation:
     clients: dict[str, Client] = field(default_factory=dict)
     credits: CreditWindow = field(default_factory=CreditWindow)
     last_job: int = 0
+    #: (module, field) → value → record id, made when first asked for
+    _external: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for left, left_name, right, right_name, required in STANDARD_RELATIONS:
@@ -79,6 +83,7 @@ class Organisation:
     def _add_sides(self, sides: tuple[Side, Side]) -> None:
         for side in sides:
             self.sides[side.module, side.name] = side
+            self.linking_modules.add(side.module)
 
     def declare_relation(self, left: str, left_name: str, right: str, right_name: str) -> None:
         """Add a relation of the organisation's own (a multi-select look-up)."""
@@ -97,10 +102,21 @@ class Organisation:
         """Make sure a record exists; merge `fields` into it; return the id to refer to it by."""
         table = self.records.setdefault(module, {})
         if fields is not None:
+            self._external.clear()
             table[record_id] = {**(table.get(record_id) or {}), **fields}
         else:
             table.setdefault(record_id, None)
         return record_id
+
+    def find_external(self, module: str, name: str, value: str) -> str | None:
+        """The id of the record whose field `name` holds `value`; the first one, if several."""
+        known = self._external.get((module, name))
+        if known is None:
+            known = self._external[module, name] = {}
+            for record_id, fields in self.records.get(module, {}).items():
+                if fields and fields.get(name) is not None:
+                    known.setdefault(str(fields[name]), record_id)
+        return known.get(value)
 
     def next_job_id(self) -> str:
         """A fresh job id."""

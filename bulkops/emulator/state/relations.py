@@ -2,7 +2,8 @@
 Links between records, stored once and seen from both sides.
 
 `Products/5/Deals` contains 9 exactly when `Deals/9/Products` contains 5. A `Side` is one of the two
-views; both views of a relation share the same two dictionaries, so neither can drift.
+views of a relation. Most runs come from one side only, so the table of the other side is made when
+it is first asked for, from the one there is; from then on both are kept, and neither can drift.
 """
 
 from __future__ import annotations
@@ -13,12 +14,48 @@ from typing import Any
 #: The fields a link carries (`list_price`, `Member_Status`, ...); None for most links.
 LinkFields = dict[str, Any] | None
 Adjacency = dict[str, dict[str, LinkFields]]
+_ABSENT: Any = object()
+
+
+class _Tables:
+    """The links of one relation by either side's records; at least one of the tables is there."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self) -> None:
+        self._of: list[Adjacency | None] = [{}, None]
+
+    def of(self, side: int) -> Adjacency:
+        """The table of a side; made now if nobody has asked for it before."""
+        table = self._of[side]
+        if table is None:
+            other = self._of[1 - side]
+            table = self._of[side] = _mirrored(other or {})
+            if not other:
+                self._of[1 - side] = None
+        return table
+
+    def if_there(self, side: int) -> Adjacency | None:
+        """The table of a side, if it is kept."""
+        return self._of[side]
+
+
+def _mirrored(table: Adjacency) -> Adjacency:
+    made: Adjacency = {}
+    for record_id, links in table.items():
+        for other_id, fields in links.items():
+            theirs = made.get(other_id)
+            if theirs is None:
+                made[other_id] = {record_id: fields}
+            else:
+                theirs[record_id] = fields
+    return made
 
 
 class Side:
     """One module's view of a relation: `module/{id}/name` lists records of `other`."""
 
-    __slots__ = ("_far", "_near", "module", "name", "other", "other_name", "required")
+    __slots__ = ("_mine", "_tables", "module", "name", "other", "other_name", "required")
 
     def __init__(
         self,
@@ -27,8 +64,8 @@ class Side:
         name: str,
         other: str,
         other_name: str,
-        near: Adjacency,
-        far: Adjacency,
+        tables: _Tables,
+        mine: int,
         required: str | None = None,
     ) -> None:
         self.module = module
@@ -36,16 +73,21 @@ class Side:
         self.other = other
         self.other_name = other_name
         self.required = required
-        self._near = near
-        self._far = far
+        self._tables = tables
+        self._mine = mine
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether this side's table is there already."""
+        return self._tables.if_there(self._mine) is not None
 
     def related(self, record_id: str) -> dict[str, LinkFields]:
         """Links of one record, by the other record's id; not to be changed by the caller."""
-        return self._near.get(record_id, {})
+        return self._tables.of(self._mine).get(record_id, {})
 
     def parents(self) -> Iterator[str]:
         """Ids of this side that have at least one link."""
-        return iter(self._near)
+        return iter(self._tables.of(self._mine))
 
     def link(self, record_id: str, other_id: str, fields: dict[str, Any] | None) -> bool:
         """
@@ -53,27 +95,33 @@ class Side:
 
         Return whether anything changed. Both ids must exist; the caller has checked.
         """
-        mine = self._near.get(record_id)
+        near = self._tables.of(self._mine)
+        mine = near.get(record_id)
         if mine is None:
-            mine = self._near[record_id] = {}
-        if other_id in mine:
-            return self._merge(record_id, other_id, fields)
-        stored = dict(fields) if fields else None
-        mine[other_id] = stored
-        theirs = self._far.get(other_id)
-        if theirs is None:
-            theirs = self._far[other_id] = {}
-        theirs[record_id] = stored
+            mine = near[record_id] = {}
+        elif other_id in mine:
+            return self._merge(mine, record_id, other_id, fields)
+        mine[other_id] = stored = dict(fields) if fields else None
+        far = self._tables.if_there(1 - self._mine)
+        if far is not None:
+            far.setdefault(other_id, {})[record_id] = stored
         return True
 
-    def _merge(self, record_id: str, other_id: str, fields: dict[str, Any] | None) -> bool:
+    def _merge(
+        self,
+        mine: dict[str, LinkFields],
+        record_id: str,
+        other_id: str,
+        fields: dict[str, Any] | None,
+    ) -> bool:
         if not fields:
             return False
-        held = self._near[record_id][other_id]
+        held = mine[other_id]
         if held is None:
-            held = {}
-            self._near[record_id][other_id] = held
-            self._far[other_id][record_id] = held
+            held = mine[other_id] = {}
+            far = self._tables.if_there(1 - self._mine)
+            if far is not None:
+                far[other_id][record_id] = held
         if all(name in held and held[name] == value for name, value in fields.items()):
             return False
         held.update(fields)
@@ -85,38 +133,44 @@ class Side:
 
         An id that is given twice was there the first time only.
         """
-        mine = self._near.get(record_id, {})
-        far = self._far
-        removed: list[bool] = []
-        for other_id in other_ids:
-            if other_id not in mine:
-                removed.append(False)
-                continue
-            del mine[other_id]
-            theirs = far[other_id]
-            del theirs[record_id]
-            if not theirs:
-                del far[other_id]
-            removed.append(True)
+        near = self._tables.of(self._mine)
+        mine = near.get(record_id)
+        if mine is None:
+            return [False for _ in other_ids]
+        far = self._tables.if_there(1 - self._mine)
+        if far is None:
+            pop = mine.pop
+            removed = [pop(each, _ABSENT) is not _ABSENT for each in other_ids]
+        else:
+            removed = [self._unlink(mine, far, record_id, each) for each in other_ids]
         if not mine:
-            self._near.pop(record_id, None)
+            del near[record_id]
         return removed
+
+    @staticmethod
+    def _unlink(mine: dict[str, LinkFields], far: Adjacency, record_id: str, other_id: str) -> bool:
+        if mine.pop(other_id, _ABSENT) is _ABSENT:
+            return False
+        theirs = far[other_id]
+        del theirs[record_id]
+        if not theirs:
+            del far[other_id]
+        return True
 
 
 def pair(
     *, left: str, left_name: str, right: str, right_name: str, required: str | None = None
 ) -> tuple[Side, Side]:
     """Make the two sides of one empty relation."""
-    near: Adjacency = {}
-    far: Adjacency = {}
+    tables = _Tables()
     return (
         Side(
             module=left,
             name=left_name,
             other=right,
             other_name=right_name,
-            near=near,
-            far=far,
+            tables=tables,
+            mine=0,
             required=required,
         ),
         Side(
@@ -124,8 +178,8 @@ def pair(
             name=right_name,
             other=left,
             other_name=left_name,
-            near=far,
-            far=near,
+            tables=tables,
+            mine=1,
             required=required,
         ),
     )

@@ -1,5 +1,5 @@
 """
-Read a world from JSON.
+Read a world from parsed JSON.
 
 The form is described in `README.md`; `snapshot` writes the same form. Links imply their records,
 so a seed of links need not list records as well.
@@ -7,11 +7,9 @@ so a seed of links need not list records as well.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
-
-import orjson
 
 from bulkops.emulator.limits import ALLOWANCES
 from bulkops.emulator.state.clients import ALL_SCOPES, Client
@@ -24,7 +22,7 @@ _KEYS = frozenset(
     {
         *("name", "id", "edition", "users", "clients", "records", "relations"),
         *("custom_relations", "contact_roles", "roles", "removed_roles", "territories"),
-        *("record_territories", "jobs", "last_job", "rights"),
+        *("record_territories", "jobs", "last_job", "rights", "credits"),
     }
 )
 #: Both sides of contact roles, which have a key of their own.
@@ -34,18 +32,6 @@ RIGHTS_SETS = ("denied", "unauthorised", "territories", "records", "locked")
 
 class SeedError(ValueError):
     """A seed that cannot be read; says where, what was found and what was expected."""
-
-
-def load_world(path: Path) -> World:
-    """Read a world from a JSON file."""
-    try:
-        data = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise SeedError(f"{path}: not JSON: {error}") from error
-    try:
-        return world_from(data)
-    except SeedError as error:
-        raise SeedError(f"{path}: {error}") from error
 
 
 def world_from(data: object) -> World:
@@ -115,6 +101,8 @@ def _organisation(name: str, data: Mapping[str, Any]) -> Organisation:
     _read_territories(made, data)
     for each in _list(data.get("jobs", []), "jobs"):
         made.jobs.add(_job(_mapping(each, "jobs")))
+    for at, spent in _list(data.get("credits", []), "credits"):
+        made.credits.spend(int(spent), float(at))
     return made
 
 
@@ -125,6 +113,8 @@ def _client(data: Mapping[str, Any]) -> Client:
         refresh_token=str(data.get("refresh_token", "")),
         access_token=str(data.get("access_token", "")),
         scopes=tuple(data.get("scopes", ALL_SCOPES)),
+        issued_at=deque(map(float, data.get("issued_at", ()))),
+        live={str(token): float(until) for token, until in data.get("tokens", {}).items()},
     )
 
 

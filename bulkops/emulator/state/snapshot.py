@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bulkops.emulator.state.clients import Client
 from bulkops.emulator.state.jobs import Job
 from bulkops.emulator.state.organisation import Organisation
 from bulkops.emulator.state.relations import Side
@@ -23,7 +24,8 @@ def write_world(world: World) -> dict[str, Any]:
     }
 
 
-def write_organisation(held: Organisation) -> dict[str, Any]:
+def write_organisation(held: Organisation, *, running: bool = False) -> dict[str, Any]:
+    """One organisation as JSON data; `running`: with live tokens and used credits."""
     relations: dict[str, Any] = {}
     for left in _left_sides(held):
         for parent in left.parents():
@@ -36,16 +38,7 @@ def write_organisation(held: Organisation) -> dict[str, Any]:
         "id": held.id,
         "edition": held.edition,
         "users": held.users,
-        "clients": [
-            {
-                "client_id": each.client_id,
-                "client_secret": each.client_secret,
-                "refresh_token": each.refresh_token,
-                "access_token": each.access_token,
-                "scopes": list(each.scopes),
-            }
-            for each in held.clients.values()
-        ],
+        "clients": [_client(each, running=running) for each in held.clients.values()],
         "records": {
             module: list(table) if not any(table.values()) else table
             for module, table in held.records.items()
@@ -73,14 +66,27 @@ def write_organisation(held: Organisation) -> dict[str, Any]:
             "territories_for_leads": held.rights.territories_for_leads,
         },
         "last_job": held.last_job,
+        **({"credits": held.credits.spent()} if running else {}),
+    }
+
+
+def _client(client: Client, *, running: bool) -> dict[str, Any]:
+    tokens = {"issued_at": list(client.issued_at), "tokens": client.live} if running else {}
+    return {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+        "refresh_token": client.refresh_token,
+        "access_token": client.access_token,
+        "scopes": list(client.scopes),
+        **tokens,
     }
 
 
 def _left_sides(held: Organisation) -> Iterator[Side]:
-    """One side of every relation that is not contact roles."""
+    """One side of every relation that is not contact roles, one that has its table."""
     written = set(ROLE_SIDES)
     for key, side in held.sides.items():
-        if key not in written:
+        if key not in written and side.is_kept:
             written |= {key, (side.other, side.other_name)}
             yield side
 

@@ -80,12 +80,18 @@ class TerritoryTree:
 
 
 class RecordTerritories:
-    """The territories of every record: module → record → territory → how."""
+    """
+    The territories of every record: module → record → territory → how.
 
-    __slots__ = ("_held",)
+    An index the other way round makes emptying a territory as cheap as what is in it.
+    """
+
+    __slots__ = ("_held", "_inside")
 
     def __init__(self) -> None:
         self._held: dict[str, dict[str, dict[str, Assigned]]] = {}
+        #: territory → module → its records there, in the order they came
+        self._inside: dict[str, dict[str, dict[str, None]]] = {}
 
     def of(self, module: str, record_id: str) -> dict[str, Assigned]:
         """Territories of one record; not to be changed by the caller."""
@@ -101,6 +107,7 @@ class RecordTerritories:
         if territory_id in held:
             return False
         held[territory_id] = how
+        self._inside.setdefault(territory_id, {}).setdefault(module, {})[record_id] = None
         return True
 
     def remove(self, module: str, record_id: str, territory_id: str) -> bool:
@@ -112,18 +119,23 @@ class RecordTerritories:
         del held[territory_id]
         if not held:
             del records[record_id]
+        del self._inside[territory_id][module][record_id]
         return True
+
+    def inside(self, module: str, territory_id: str) -> dict[str, None]:
+        """Records of a module in a territory; not to be changed by the caller."""
+        return self._inside.get(territory_id, {}).get(module, {})
 
     def leave(self, territory_id: str, *, move_to: str | None) -> int:
         """Empty a territory, moving its records to `move_to` if given; return how many left."""
         left = 0
-        for records in self._held.values():
-            for record_id in [r for r, held in records.items() if territory_id in held]:
-                held = records[record_id]
-                how = held.pop(territory_id)
+        for module, members in self._inside.pop(territory_id, {}).items():
+            records = self._held[module]
+            for record_id in members:
+                how = records[record_id].pop(territory_id)
                 left += 1
-                if move_to is not None and move_to not in held:
-                    held[move_to] = how
-                if not held:
+                if move_to is not None:
+                    self.assign(module, record_id, move_to, how)
+                elif not records[record_id]:
                     del records[record_id]
         return left
