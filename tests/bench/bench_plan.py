@@ -58,7 +58,7 @@ def generate(file: Path, *, rows: int, shape: str) -> None:
     mangled = "CASE WHEN i % 1000 = 7 THEN '4.15087E+18' ELSE record_id END AS record_id"
     with duckdb.connect(config={"memory_limit": "512MB"}) as connection:
         connection.execute(
-            f"COPY (SELECT * REPLACE ({mangled}) EXCLUDE (i) FROM (SELECT {SHAPES[shape]}, i FROM ("
+            f"COPY (SELECT * EXCLUDE (i) REPLACE ({mangled}) FROM (SELECT {SHAPES[shape]}, i FROM ("
             f"SELECT i, (4150870000000000000 + {record})::VARCHAR AS record FROM ("
             "SELECT i, (hash(i) % 1000003) / 1000003.0 AS u FROM ("
             "SELECT r - CASE WHEN r % 500 = 499 THEN 1 ELSE 0 END AS i "

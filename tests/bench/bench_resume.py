@@ -1,0 +1,99 @@
+"""
+How long and how much memory opening a run takes whose lines are nearly all settled.
+
+Prints, for a finished run and for one with its last thousand lines open, the time of
+`read_progress` beside the time that DuckDB takes to read the same log; each in a process of its
+own, for its peak memory. Run it as `python tests/bench/bench_resume.py [lines]`.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+_LINES = 10_000_000
+
+
+def write_log(path: Path, lines: int, *, still_open: int) -> None:
+    """Write the log of a run with calls of 1 to 46 lines."""
+    chance = random.Random(7)
+    line, call = 1, 0
+    rows = lines + still_open
+    with path.open("wb") as file:
+        file.write(b'{"type":"run","v":1,"run":"x","plan":"p","rows":%d,"t":1.5}\n' % rows)
+        while line <= lines:
+            call += 1
+            file.write(b'{"type":"sent","batch":%d,"attempt":1,"call":%d,"t":1.5}\n' % (call, call))
+            end = min(line + chance.randint(1, 46), lines + 1)
+            file.writelines(
+                b'{"type":"outcome","line":%d,"status":"succeeded","code":"SUCCESS","message":'
+                b'"relation removed","http_status":200,"batch":%d,"attempts":1,"t":1.5}\n'
+                % (each, call)
+                for each in range(line, end)
+            )
+            line = end
+
+
+def by_duckdb(path: Path) -> int:
+    """Read every outcome's columns, as any reader of the log must."""
+    import duckdb
+
+    with duckdb.connect(config={"memory_limit": "200MB"}) as connection:
+        row = connection.execute(
+            "SELECT count(*), sum(line), max(status), max(code), sum(batch) FROM read_json(?, "
+            "format = 'newline_delimited', columns = {type: 'VARCHAR', line: 'BIGINT', "
+            "status: 'VARCHAR', code: 'VARCHAR', message: 'VARCHAR', http_status: 'INTEGER', "
+            "batch: 'BIGINT', attempts: 'INTEGER', t: 'DOUBLE'}) WHERE type = 'outcome'",
+            [str(path)],
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def by_bulkops(path: Path) -> int:
+    """Open the run as `bulkops run` does."""
+    from bulkops.resume import read_progress
+
+    return len(read_progress(path, mend=False).settled)
+
+
+def measured(way: str, path: Path) -> tuple[float, float]:
+    """Run one way in a process of its own; return seconds and its peak memory in MiB."""
+    command = [sys.executable, __file__, "--way", way, str(path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return float(found[0]), float(found[1])
+
+
+def main() -> None:
+    """Write a log, read it both ways in turn, three times, and print each pair."""
+    if "--way" in sys.argv:
+        way, path = sys.argv[2], Path(sys.argv[3])
+        begun = time.perf_counter()
+        (by_duckdb if way == "duckdb" else by_bulkops)(path)
+        seconds = time.perf_counter() - begun
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{seconds:.3f} {peak:.1f}")
+        return
+    lines = int(sys.argv[1]) if len(sys.argv) > 1 else _LINES
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.jsonl"
+        for still_open in (0, 1000):
+            write_log(path, lines, still_open=still_open)
+            size = path.stat().st_size / 1e6
+            print(f"{lines:,} settled lines, {still_open:,} open, {size:,.0f} MB of log")
+            for _ in range(3):
+                duck_s, duck_mib = measured("duckdb", path)
+                ours_s, ours_mib = measured("bulkops", path)
+                print(
+                    f"duckdb {duck_s:6.2f} s {duck_mib:5.0f} MiB   bulkops {ours_s:6.2f} s "
+                    f"{ours_mib:5.0f} MiB   ratio {ours_s / duck_s:.2f}"
+                )
+
+
+if __name__ == "__main__":
+    main()
