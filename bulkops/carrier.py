@@ -11,17 +11,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
-from bulkops.model import Api, Batch, Exchange, Operation, Status, merge_items
+from bulkops.model import Api, Batch, Exchange, Operation, Outcome, Status, merge_items
 from bulkops.operations import SPECS
 from bulkops.parcel import Parcel, cut, lines_of
+from bulkops.prober import probe
+from bulkops.progress import Progress
 from bulkops.reader import Reader
 from bulkops.recorder import Recorder, skipped
-from bulkops.resume import Progress
 from bulkops.retrying import Aftermath, Policy, what_next
 from bulkops.settle import settle
 from bulkops.settlement import Halt, Reason, Remainder, Settlement, Settling
@@ -95,7 +96,7 @@ class Carrier:
         spec = SPECS[batch.spec]
         lines = lines_of(batch.operations)
         doubtful = frozenset(line for line in lines if self._progress.doubts(batch.number, line))
-        sent = self._progress.attempts[batch.number]
+        sent = len(self._progress.calls.of(batch.number))
         whole = Parcel(batch.operations, doubtful, sent, resent=resent)
         if spec.name in self._learning and len(merge_items(batch.operations)) > 1:
             await self._learn(spec, batch, whole)
@@ -109,7 +110,9 @@ class Carrier:
             rest = [whole]
             if spec.name in self._learning:
                 rest = await self._carry_one(spec, batch, whole)
-                self._learning.pop(spec.name, None)
+                left = sum(len(parcel.operations) for parcel in rest)
+                if spec.name in self._capacities or left < len(whole.operations):
+                    self._learning.pop(spec.name, None)
         await self._carry_parcels(spec, batch, rest)
 
     async def _carry_parcels(self, spec: Spec, batch: Batch, parcels: list[Parcel]) -> None:
@@ -124,22 +127,25 @@ class Carrier:
         if not await self._stop.sleep(parcel.wait_s):
             return []
         halt = self._aborted.get(_group(batch))
-        if halt is not None:
+        # What was sent before must hear its own answer: it may have had its effect.
+        if halt is not None and not parcel.sent:
             for operation in parcel.operations:
                 outcome = skipped(operation, halt.code, halt.message)
                 self._recorder.settle(outcome, batch=batch, aborted=True)
             return []
         now = asyncio.get_running_loop().time()
         parcel = replace(parcel, sent=parcel.sent + 1, since=min(parcel.since, now), wait_s=0.0)
+        # Whatever may fail before a call can leave comes before the log says that it does.
+        token = await self._wire.token()
         call = await self._recorder.intend(batch, parcel.operations, parcel.sent)
         carried = replace(batch, operations=parcel.operations)
         request = spec.request(self._api, batch.route, merge_items(parcel.operations))
-        exchange, token = await self._wire.call(request)
+        exchange = await self._wire.call(request, token)
         settlement = settle(spec, carried, exchange, Settling(parcel.doubtful))
         self._record(batch, parcel, call, settlement)
         if any(rest.reason is Reason.LOOKUP for rest in settlement.unprocessed):
             settlement = await self._look_up(spec, carried, parcel, exchange, settlement)
-        after = Aftermath(token, settlement.retry_after, settlement.limit)
+        after = Aftermath(token.value, settlement.retry_after, settlement.limit)
         left: list[Parcel] = []
         for rest in settlement.unprocessed:
             left.extend(await self._next(spec, batch, parcel, rest, after))
@@ -215,7 +221,7 @@ class Carrier:
         self._log.debug(
             "call.repeated", batch=batch.number, reason=rest.reason.name, code=rest.code
         )
-        for outcome in then.outcomes:
+        for outcome in await self._asked_about(batch, rest, then.outcomes):
             self._recorder.settle(outcome, batch=batch, attempts=parcel.sent)
         for operation in then.awaiting:
             # What a job of ours was sent for is ours, whichever job is listed now.
@@ -231,8 +237,20 @@ class Carrier:
             await self._wire.refresh(after.token)
         return then.parcels
 
+    async def _asked_about(
+        self, batch: Batch, rest: Remainder, outcomes: Sequence[Outcome]
+    ) -> list[Outcome]:
+        """Return `outcomes` with those that nobody knows replaced by what the server shows."""
+        unknown = {each.line: each for each in outcomes if each.status is Status.UNKNOWN}
+        if not unknown:
+            return list(outcomes)
+        asked = [each for each in rest.operations if each.line in unknown]
+        given_up = next(iter(unknown.values()))
+        probed = await probe(self._reader, self._api, batch, asked, given_up)
+        return [each for each in outcomes if each.line not in unknown] + probed
+
     def _learnt(self, spec: Spec, limit: int) -> None:
-        if self._capacities.get(spec.name) == limit:
+        if self._capacities.get(spec.name, limit + 1) <= limit:
             return
         self._capacities[spec.name] = limit
         self._recorder.note("capacity.learnt", spec=spec.name, limit=limit)

@@ -38,12 +38,17 @@ class Checkpoint:
     """
     The log, open for appending by one process.
 
-    Use as an async context manager; leaving it writes and syncs what is left. Once a write has
-    failed every further call raises `CheckpointError`: a run whose log cannot be written stops.
+    With `fsync` (the default) "durable" means that a power cut cannot take it back; without it,
+    that the death of this process cannot. Use as an async context manager; leaving it writes and
+    syncs what is left. Once a write has failed every further call raises `CheckpointError`: a
+    run whose log cannot be written stops.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, *, fsync: bool = True, clock: Callable[[], float] = time.time
+    ) -> None:
         self._path = path
+        self._fsync = fsync
         self._clock = clock
         self._buffer: list[bytes] = []
         self._appended = 0
@@ -88,7 +93,7 @@ class Checkpoint:
             self._wake.notify()
 
     async def durable(self) -> None:
-        """Return once everything appended so far has survived a power cut."""
+        """Return once everything appended so far is durable."""
         if self._failure is not None:
             raise self._cannot(self._failure)
         if self._synced >= self._appended:
@@ -107,7 +112,7 @@ class Checkpoint:
                     lines, self._buffer = self._buffer, []
                     if not lines:
                         return
-                _commit(self._file, b"".join(lines))
+                _commit(self._file, b"".join(lines), fsync=self._fsync)
                 written += len(lines)
                 self._loop.call_soon_threadsafe(self._advance, written)
         except BaseException as error:  # noqa: BLE001  (crosses threads; raised in the loop)
@@ -137,12 +142,13 @@ class Checkpoint:
         )
 
 
-def _commit(file: int, data: bytes) -> None:
+def _commit(file: int, data: bytes, *, fsync: bool) -> None:
     """Write all of `data` (the system may take less at a time) and make it durable."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-    os.fsync(file)
+    if fsync:
+        os.fsync(file)
     if os.fstat(file).st_nlink == 0:
         raise FileNotFoundError(None, "the log was deleted while the run was on it")
 

@@ -21,6 +21,7 @@ from bulkops.auth import TokenSource
 from bulkops.checkpoint import Checkpoint, header
 from bulkops.config import Config
 from bulkops.errors import (
+    BulkopsError,
     ExitCode,
     PausedError,
     PlanStaleError,
@@ -31,8 +32,9 @@ from bulkops.limiter import Limiter
 from bulkops.model import Api, Status
 from bulkops.outcomes import copy_outcomes, count_outcomes, write_failed
 from bulkops.prepare import Prepared
+from bulkops.progress import Progress
 from bulkops.recorder import Thresholds
-from bulkops.resume import Progress, read_progress
+from bulkops.resume import read_progress
 from bulkops.retrying import Policy
 from bulkops.rundir import write_atomically
 from bulkops.runner import Runner, Settings
@@ -78,8 +80,7 @@ def tally_of(prepared: Prepared, progress: Progress) -> Tally:
         rows=prepared.rows,
         planned_calls=prepared.summary.total.calls,
         statuses=progress.statuses.copy(),
-        codes=progress.codes.copy(),
-        calls=progress.calls,
+        calls=progress.calls.count + progress.reads,
     )
 
 
@@ -99,7 +100,7 @@ async def execute(
     with prepared.run.locked():
         progress = progress_of(prepared, mend=True)
         tally = tally_of(prepared, progress)
-        if prepared.run.checkpoint.exists() and progress.finished:
+        if prepared.run.checkpoint.exists() and progress.finished and not progress.unknown:
             return Ended(final_code(tally), "", tally)
         watch(tally)
         stop = Stop()
@@ -114,6 +115,8 @@ async def execute(
                 remember_secret=remember_secret,
             )
         reason = stop.reason if not progress.finished else None
+        if reason is None and not progress.finished:
+            reason = BulkopsError("the run ended with lines unsettled; run the same command again")
         code = reason.exit_code if reason else final_code(tally)
         if reason is None and forbidden and not tally.statuses[Status.SUCCEEDED]:
             code = ExitCode.AUTH
@@ -139,7 +142,9 @@ async def _run(
     log = structlog.get_logger("bulkops.run")
     limits = config.limits
     async with AsyncExitStack() as stack:
-        checkpoint = await stack.enter_async_context(Checkpoint(prepared.run.checkpoint))
+        checkpoint = await stack.enter_async_context(
+            Checkpoint(prepared.run.checkpoint, fsync=config.run.durability == "fsync")
+        )
         if not progress.plan:
             checkpoint.append(**header(prepared.run.name, prepared.digest, prepared.rows))
         transport = await stack.enter_async_context(

@@ -83,6 +83,7 @@ class Follower:
         self._recorder = recorder
         self._intervals = intervals
         self._read_many = read_many
+        self._singly: set[str] = set()
         self._stop = stop
         self._tally = tally
         self._send_again = send_again
@@ -91,7 +92,7 @@ class Follower:
         self._changed = asyncio.Event()
         self._closed = False
         self._resending = 0
-        self._listed = True
+        self._unlisted: set[str] = set()
         self._left = 0
         self._log = structlog.get_logger("bulkops.follow")
 
@@ -202,13 +203,13 @@ class Follower:
 
     async def _jobs(self, module: str, records: Sequence[str]) -> dict[str, set[str]]:
         """Return the pending jobs of `records`; none once the server refuses to list them."""
-        if not self._listed:
+        if module in self._unlisted:
             return {}
         body = await self._reader.read(feature_info(self._api, module, records))
         if isinstance(body, Refusal):
             # The records themselves will show when the jobs are done.
-            self._listed = False
-            self._recorder.note("jobs.unlisted", code=body.code, why=body.message)
+            self._unlisted.add(module)
+            self._recorder.note("jobs.unlisted", module=module, code=body.code, why=body.message)
             self._log.warning("jobs.unlisted", code=body.code, message=body.message)
             return {}
         return pending_jobs(body, records)
@@ -224,13 +225,18 @@ class Follower:
                 verdict = self._judge(awaited, held[watch.record_id])
                 if isinstance(verdict, Outcome):
                     self._recorder.settle(verdict, batch=awaited.batch, attempts=awaited.attempts)
-                elif self._listed:
+                elif module not in self._unlisted and not self._is_late(watch, awaited):
                     again.append(self._sent_again(watch, awaited))
                 else:
                     kept.append(awaited)
             self._tally.pending -= len(watch.awaited) - len(kept)
             watch.awaited = kept
         return again
+
+    def _is_late(self, watch: _Watch, awaited: Awaited) -> bool:
+        """Whether a record that others keep busy has been waited for long enough."""
+        waited = asyncio.get_running_loop().time() - watch.since
+        return awaited.job_id is None and waited >= self._intervals.give_up_s
 
     def _leave(self, watch: _Watch) -> None:
         """Leave the lines of a record to a later run."""
@@ -256,7 +262,7 @@ class Follower:
             members=awaited.operation.members,
             held=held,
             ours=awaited.job_id is not None or awaited.doubtful,
-            last_chance=awaited.resent and self._listed,
+            last_chance=awaited.resent and awaited.batch.route.module not in self._unlisted,
             job_id=awaited.job_id,
         )
 
@@ -265,13 +271,13 @@ class Follower:
     ) -> dict[str, dict[str, str] | Refusal]:
         """Read the territories of `records`, together where the server allows it."""
         found: dict[str, dict[str, str] | Refusal] = {}
-        if self._read_many and len(records) > 1:
+        if self._read_many and module not in self._singly and len(records) > 1:
             body = await self._reader.read(read_many_territories(self._api, module, records))
             known = {} if isinstance(body, Refusal) else territories_of(body)
             found.update({key: each for key, each in known.items() if each is not None})
             if not found:
-                self._read_many = False
-                self._recorder.note("territories.read_singly")
+                self._singly.add(module)
+                self._recorder.note("territories.read_singly", module=module)
         for record in records:
             if record not in found:
                 found[record] = await self._read_one(module, record)

@@ -9,6 +9,7 @@ one worker meets slows all of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,48 +47,49 @@ class Limiter:
         """Wait for a slot and hold it; released when the call ends, however it ends."""
         await self._enter()
         try:
+            await self._held()
             if self._rate is not None:
                 await self._rate.acquire(1)
                 await self._held()
             yield
         finally:
-            self._in_flight -= 1
-            self._wake()
+            self._leave()
 
     async def _enter(self) -> None:
+        """Take a slot, or wait in line until one is handed over."""
+        if self._in_flight < self._level.slots and not self._waiters:
+            self._in_flight += 1
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
-            await self._held()
-            while self._in_flight >= self._level.slots:
-                await self._turn()
-                await self._held()
+            await waiter
         except asyncio.CancelledError:
-            # A wake-up that this task can no longer use belongs to the next one.
-            self._wake()
+            if waiter.done() and not waiter.cancelled():
+                # Handed over in the moment of giving up: the next in line has it.
+                self._leave()
+            else:
+                with contextlib.suppress(ValueError):
+                    self._waiters.remove(waiter)
             raise
-        self._in_flight += 1
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give free slots to those who wait longest; they count as taken from here on."""
+        while self._waiters and self._in_flight < self._level.slots:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                self._in_flight += 1
+                waiter.set_result(None)
 
     async def _held(self) -> None:
         """Wait until no pause that the server asked for is left."""
         # A pause may be made longer while it is waited for.
         while (delay := self._held_until - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(delay)
-
-    async def _turn(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-
-    def _wake(self) -> None:
-        for _ in range(self._level.slots - self._in_flight):
-            while self._waiters and self._waiters[0].done():
-                self._waiters.popleft()
-            if not self._waiters:
-                return
-            self._waiters.popleft().set_result(None)
 
     def refused(self, retry_after: float | None) -> None:
         """Lower the level; if the server named a time, let nothing leave before it is over."""
@@ -102,4 +104,4 @@ class Limiter:
         grown = pacing.served(self._level, now, in_flight=self._in_flight)
         if grown is not self._level:
             self._level = grown
-            self._wake()
+            self._hand_over()

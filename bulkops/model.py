@@ -47,6 +47,19 @@ TERMINAL = frozenset(Status) - {Status.SCHEDULED}
 WANTED = frozenset({Status.SUCCEEDED, Status.UNCHANGED})
 
 
+class Learnt(StrEnum):
+    """
+    How the outcome of a line that was sent is known.
+    """
+
+    #: The server's answer to this very call said so.
+    ANSWERED = "answered"
+    #: An earlier call met silence, and the answer to its repetition shows that it had worked.
+    ECHO = "echo"
+    #: The server was asked what is there.
+    PROBED = "probed"
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """
@@ -106,12 +119,15 @@ class Item:
 class Batch:
     """
     The operations of one call. `spec` is the name of the spec that knows how to send them.
+
+    `planned` is how many the plan gave it; what is left of it later may be fewer.
     """
 
     number: int
     spec: str
     route: Route
     operations: tuple[Operation, ...]
+    planned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,7 @@ class Outcome:
     http_status: int | None = None
     job_id: str | None = None
     of_line: int | None = None
+    learnt: Learnt = Learnt.ANSWERED
 
 
 def merge_items(operations: Sequence[Operation]) -> tuple[Item, ...]:

@@ -40,17 +40,23 @@ COLUMNS = (
     "batch",
     "job_id",
     "of_line",
+    "learnt",
     "finished_at",
 )
 #: Statuses whose rows belong into another try. A duplicate is tried with the line it repeats.
 UNFINISHED = tuple(sorted(TERMINAL - WANTED - {Status.DUPLICATE}))
 _TOLD = ("status", "code", "message")
 
+#: Relation fields and carried columns as one JSON object.
+_EXTRA = """
+    CASE WHEN fields IS NULL THEN extra WHEN extra IS NULL THEN fields
+    ELSE CAST(json_merge_patch(fields, extra) AS VARCHAR) END
+"""
 _LOG = """
     SELECT * FROM read_json({log}, format = 'newline_delimited', ignore_errors = true, columns = {{
         type: 'VARCHAR', line: 'BIGINT', status: 'VARCHAR', code: 'VARCHAR', message: 'VARCHAR',
         http_status: 'INTEGER', attempts: 'INTEGER', batch: 'BIGINT', job_id: 'VARCHAR',
-        of_line: 'BIGINT', t: 'DOUBLE'}})
+        of_line: 'BIGINT', learnt: 'VARCHAR', t: 'DOUBLE'}})
 """
 
 
@@ -61,7 +67,14 @@ def opened(run: RunDirectory, *, memory: str = "512MB") -> Iterator[duckdb.DuckD
         connection.execute(f"""
             CREATE TEMP VIEW log AS {_LOG.format(log=literal(pattern(run.checkpoint)))};
             CREATE TEMP VIEW told AS
-            WITH settled AS (SELECT * FROM log WHERE type = 'outcome'),
+            WITH final AS (SELECT * FROM log WHERE type = 'outcome' AND status <> 'unknown'),
+            -- What is unknown may be asked about again by a later run.
+            settled AS (
+                FROM final UNION ALL BY NAME
+                SELECT * FROM log ANTI JOIN final USING (line)
+                WHERE type = 'outcome' AND status = 'unknown'
+                QUALIFY row_number() OVER (PARTITION BY line ORDER BY t DESC) = 1
+            ),
             scheduled AS (
                 SELECT line, arg_max(job_id, t) AS job_id, max(batch) AS batch FROM log
                 WHERE type = 'job' GROUP BY line
@@ -71,6 +84,8 @@ def opened(run: RunDirectory, *, memory: str = "512MB") -> Iterator[duckdb.DuckD
                 settled.http_status, settled.attempts,
                 coalesce(settled.batch, scheduled.batch) AS batch,
                 coalesce(settled.job_id, scheduled.job_id) AS job_id, settled.of_line,
+                coalesce(settled.learnt, CASE WHEN settled.batch IS NOT NULL
+                    AND settled.status <> 'skipped' THEN 'answered' END) AS learnt,
                 strftime(epoch_ms(CAST(settled.t * 1000 AS BIGINT)), '%Y-%m-%dT%H:%M:%S.%gZ')
                     AS finished_at
             FROM read_parquet({literal(pattern(run.rows))}, hive_partitioning = false) AS rows
@@ -85,11 +100,12 @@ def read_outcomes(run: RunDirectory, statuses: Collection[str] = ()) -> Iterator
     """
     Yield the outcome of each line in manifest order; absent values are left out.
 
-    `statuses` filters. Carried columns stand under `extra`.
+    `statuses` filters. Carried columns and relation fields stand under `extra`.
     """
     with opened(run) as connection:
         result = connection.execute(
-            f"SELECT {', '.join(COLUMNS)}, extra FROM told {_where(statuses)} ORDER BY line"
+            f"SELECT {', '.join(COLUMNS)}, fields, extra FROM told {_where(statuses)} "
+            "ORDER BY told.line"
         )
         while rows := result.fetchmany(5000):
             for row in rows:
@@ -98,8 +114,8 @@ def read_outcomes(run: RunDirectory, statuses: Collection[str] = ()) -> Iterator
                     for name, value in zip(COLUMNS, row, strict=False)
                     if value is not None
                 }
-                if row[-1] is not None:
-                    found["extra"] = json.loads(row[-1])
+                if row[-1] is not None or row[-2] is not None:
+                    found["extra"] = {**_object(row[-2]), **_object(row[-1])}
                 yield found
 
 
@@ -110,7 +126,8 @@ def copy_outcomes(
     shape = "(FORMAT parquet)" if parquet else "(FORMAT csv, HEADER)"
     with opened(run) as connection:
         connection.execute(
-            f"COPY (SELECT {', '.join(COLUMNS)}, extra FROM told {_where(statuses)} ORDER BY line) "
+            f"COPY (SELECT {', '.join(COLUMNS)}, {_EXTRA} AS extra FROM told {_where(statuses)} "
+            "ORDER BY told.line) "
             f"TO {literal(str(target))} {shape}"
         )
 
@@ -125,10 +142,10 @@ def write_failed(run: RunDirectory, description: Mapping[str, Any]) -> int:
     asked, own = description["asked"]["columns"], description["plan"]["own_columns"]
     last_wins = description["config"]["run"]["on_conflict"] == "last"
     statuses = [each for each in UNFINISHED if not (last_wins and each is Status.CONFLICT)]
-    kept = [name for name in own if name not in _TOLD or name in asked.values()]
-    ours = {theirs: name for name, theirs in asked.items()}
     # A column of theirs that means something to us keeps its name, and ours gives way.
-    told = [f"outcome_{name}" if name in kept else name for name in _TOLD]
+    told = [f"outcome_{name}" if name in asked.values() else name for name in _TOLD]
+    kept = [name for name in own if name not in told]
+    ours = {theirs: name for name, theirs in asked.items()}
     number = 0
     with (
         opened(run) as connection,
@@ -136,6 +153,8 @@ def write_failed(run: RunDirectory, description: Mapping[str, Any]) -> int:
     ):
         known = _known_columns(connection)
         writer = csv.writer(file, lineterminator="\n")
+        # The module quotes no lone carriage return by itself, and readers end a line at it.
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow([*kept, *told])
         result = connection.execute(
             f"SELECT {', '.join([*_TOLD, 'fields', 'extra', *known])} FROM told "
@@ -143,7 +162,10 @@ def write_failed(run: RunDirectory, description: Mapping[str, Any]) -> int:
         )
         while rows := result.fetchmany(5000):
             number += len(rows)
-            writer.writerows([*_own_cells(row[3:], known, kept, ours), *row[:3]] for row in rows)
+            for row in rows:
+                cells = [*_own_cells(row[3:], known, kept, ours), *row[:3]]
+                returns = any(cell is not None and "\r" in cell for cell in cells)
+                (quoting if returns else writer).writerow(cells)
     return number
 
 
@@ -158,15 +180,18 @@ def _own_cells(
 ) -> list[str | None]:
     """Return the cells of a row as the manifest had them, in the order of `kept`."""
     fields, extra, *values = row
-    cells = dict(zip(known, values, strict=True))
-    said = {**(json.loads(fields) if fields else {}), **(json.loads(extra) if extra else {})}
+    cells: dict[str, Any] = {**_object(fields), **dict(zip(known, values, strict=True))}
+    carried = _object(extra)
     found: list[str | None] = []
     for name in kept:
-        value = cells.get(ours.get(name, name)) if name not in said else said[name]
-        if value is None and name in ours:
-            value = said.get(ours[name])
+        value = carried[name] if name in carried else cells.get(ours.get(name, name))
         found.append(value if isinstance(value, str | None) else orjson.dumps(value).decode())
     return found
+
+
+def _object(content: str | None) -> dict[str, Any]:
+    """Return the JSON object of a cell; none is an empty one."""
+    return json.loads(content) if content else {}
 
 
 def _where(statuses: Collection[str]) -> str:

@@ -15,30 +15,43 @@ import orjson
 from bulkops.errors import CheckpointError
 from bulkops.manifest.sql import pattern
 from bulkops.model import Batch, Operation, Outcome, Route, Status
+from bulkops.progress import LineSet
 
 _AT_ONCE = 64
 
 
-def read_batches(plan: Path) -> Iterator[tuple[int, Batch]]:
+def read_batches(plan: Path, settled: LineSet | None = None) -> Iterator[tuple[int, Batch]]:
     """
     Yield `(step, batch)` in the plan's order; step 0 may go in parallel, later ones may not.
 
-    Reads a few dozen batches at a time, whatever the size of the plan. Raises `CheckpointError`
-    if it cannot be read.
+    Batches whose lines are all in `settled` are passed over without being decoded. Reads a few
+    dozen batches at a time, whatever the size of the plan. Raises `CheckpointError` if it cannot
+    be read.
     """
     with _reading(plan, threads=1) as connection:
+        unsettled = "true"
+        if settled:
+            highest = connection.execute(
+                "SELECT max(list_max(list_transform(operations, lambda each: each.line))) "
+                "FROM read_parquet(?, hive_partitioning = false)",
+                [pattern(plan)],
+            ).fetchone()
+            length = (highest[0] or 0) + 1 if highest else 1
+            connection.execute("SET VARIABLE settled = CAST(? AS BIT)", [settled.to_text(length)])
+            unsettled = (
+                "len(list_filter(operations, lambda each: "
+                "get_bit(getvariable('settled'), CAST(each.line AS INTEGER)) = 0)) > 0"
+            )
         result = connection.execute(
             "SELECT step, batch, spec, module, record_id, related_list, operations "
-            "FROM read_parquet(?, hive_partitioning = false)",
+            f"FROM read_parquet(?, hive_partitioning = false) WHERE {unsettled}",
             [pattern(plan)],
         )
         while rows := result.fetchmany(_AT_ONCE):
             for step, number, spec, module, record_id, related_list, operations in rows:
                 route = Route(module or "", record_id or "", related_list or "")
-                yield (
-                    step,
-                    Batch(number, spec, route, tuple(_operation(each) for each in operations)),
-                )
+                found = tuple(_operation(each) for each in operations)
+                yield step, Batch(number, spec, route, found, len(found))
 
 
 def _operation(stored: dict[str, Any]) -> Operation:

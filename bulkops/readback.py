@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bulkops.model import Outcome, Status
+from bulkops.model import Learnt, Outcome, Status
 from bulkops.spec import Wish
 
 #: How a territory is assigned that only the organisation's rules can take away again.
@@ -45,12 +45,16 @@ def judge_record(
     if not wrong:
         status = Status.SUCCEEDED if ours else Status.UNCHANGED
         words = "read back after the job ended" if ours else "another job had done it"
-        return Outcome(line, status, "read_back", words, job_id=job)
+        return Outcome(line, status, "read_back", words, job_id=job, learnt=Learnt.PROBED)
     if wish is Wish.ABSENT and all(held[each] == _BY_RULE for each in wrong):
         words = f"assigned by a rule, so that only a rule can remove it: {', '.join(wrong)}"
-        return Outcome(line, Status.FAILED, "system_assigned", words, job_id=job)
+        return Outcome(
+            line, Status.FAILED, "system_assigned", words, job_id=job, learnt=Learnt.PROBED
+        )
     if last_chance:
         state = "still assigned" if wish is Wish.ABSENT else "still not assigned"
         words = f"the job ended without effect, twice; {state}: {', '.join(wrong)}"
-        return Outcome(line, Status.FAILED, "job_without_effect", words, job_id=job)
+        return Outcome(
+            line, Status.FAILED, "job_without_effect", words, job_id=job, learnt=Learnt.PROBED
+        )
     return None

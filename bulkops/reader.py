@@ -68,9 +68,10 @@ class Reader:
         tries = refreshed = 0
         started = asyncio.get_running_loop().time()
         while not self._stop.asked:
+            token = await self._wire.token()
             self._checkpoint.append(type="note", event="call.read", path=request.path)
             self._tally.reads += 1
-            exchange, token = await self._wire.call(request)
+            exchange = await self._wire.call(request, token)
             verdict, refusal = _judge(exchange)
             match verdict:
                 case Verdict.DONE:
@@ -80,7 +81,7 @@ class Reader:
                     refreshed += 1
                     if refreshed > 1:
                         raise AuthError(f"Zoho refuses a fresh access token ({refusal.message})")
-                    await self._wire.refresh(token)
+                    await self._wire.refresh(token.value)
                     continue
                 case Verdict.THROTTLED:
                     self._wire.refused(None)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from bulkops.checkpoint import Checkpoint
 from bulkops.errors import ThresholdError
-from bulkops.model import Batch, Operation, Outcome, Status
-from bulkops.resume import Progress
+from bulkops.model import Batch, Learnt, Operation, Outcome, Status
+from bulkops.progress import Progress
 from bulkops.stop import Stop
 from bulkops.tally import Tally
 
@@ -46,7 +46,7 @@ class Recorder:
         self._thresholds = thresholds
         self._stop = stop
         self._tally = tally
-        self._calls = progress.calls
+        self._calls = progress.calls.count
 
     async def intend(self, batch: Batch, operations: Collection[Operation], attempt: int) -> int:
         """
@@ -56,7 +56,7 @@ class Recorder:
         """
         self._calls += 1
         call = self._calls
-        whole = len(operations) == len(batch.operations)
+        whole = len(operations) == batch.planned
         lines = {} if whole else {"lines": [each.line for each in operations]}
         self._checkpoint.append(
             type="sent", batch=batch.number, attempt=attempt, call=call, **lines
@@ -84,7 +84,7 @@ class Recorder:
         Lines of an `aborted` group, and those never sent (no `batch`), say nothing about how the
         rest of the run fares, and do not count towards the thresholds.
         """
-        if not self._progress.settled.add(outcome.line):
+        if not self._progress.settle(outcome.line, outcome.status):
             return
         record = {
             "type": "outcome",
@@ -97,6 +97,7 @@ class Recorder:
             "job_id": outcome.job_id,
             "batch": batch.number if batch else None,
             "attempts": attempts or None,
+            "learnt": None if outcome.learnt is Learnt.ANSWERED else outcome.learnt,
         }
         self._checkpoint.append(**{key: each for key, each in record.items() if each is not None})
         self._tally.add(outcome, sent=batch is not None and not aborted)

@@ -74,6 +74,8 @@ def what_next(
     refreshes = parcel.refreshes if rest.reason is Reason.REFRESH else 0
     again = replace(parcel, operations=rest.operations, doubtful=doubtful, refreshes=refreshes)
     waits = policy.waits
+    if (after.retry_after or 0) > waits.longest_s:
+        return Next(stop=_told_to_wait(after.retry_after or 0))
     match rest.reason:
         case Reason.RESEND:
             then = Next(tuple(cut(again, after.limit)))
@@ -141,6 +143,12 @@ def _outage(rest: Remainder) -> PausedError:
     return PausedError(
         f"the server does not answer ({rest.message}). Nothing is lost: run the same command again "
         "when it does."
+    )
+
+
+def _told_to_wait(seconds: float) -> PausedError:
+    return PausedError(
+        f"the server asks to be left alone for {seconds:,.0f} s. Run the same command again then."
     )
 
 

@@ -19,11 +19,12 @@ from bulkops.carrier import Awaited, Carrier
 from bulkops.checkpoint import Checkpoint
 from bulkops.errors import BulkopsError
 from bulkops.follow import Follower, Intervals
-from bulkops.model import Api, Batch
+from bulkops.model import Api, Batch, Learnt, Operation, Outcome, Status
+from bulkops.operations import SPECS
 from bulkops.plan_file import read_batches, read_refusals
+from bulkops.progress import LineSet, Progress
 from bulkops.reader import Reader
 from bulkops.recorder import Recorder, Thresholds
-from bulkops.resume import Progress
 from bulkops.retrying import Policy
 from bulkops.settlement import Halt
 from bulkops.stop import Stop
@@ -68,7 +69,7 @@ class Runner:
         self._recorder = Recorder(
             checkpoint, progress, thresholds=settings.thresholds, stop=stop, tally=tally
         )
-        reader = Reader(
+        reader = self._reader = Reader(
             wire,
             checkpoint,
             waits=settings.policy.waits,
@@ -108,7 +109,7 @@ class Runner:
         Settle every line of the plan, as far as it goes; `Stop.reason` says why it ended early.
         """
         await self._settle_refusals(rows)
-        batches = _in_steps(plan)
+        batches = _in_steps(plan, self._progress.settled)
         ordered: list[tuple[int, Batch]] = []
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follower.run())
@@ -133,7 +134,8 @@ class Runner:
         # Whatever goes in order also goes after everything else, remote jobs included.
         for _, batch in ordered:
             if not self._stop.asked:
-                await self._carry(batch)
+                await self._carry_listed(batch)
+        await self._follower.run()
 
     async def _settle_refusals(self, rows: Path) -> None:
         """Write down the outcome of every row that the plan does not send."""
@@ -148,7 +150,7 @@ class Runner:
         left = tuple(each for each in batch.operations if each.line not in settled)
         for operation in left:
             if operation.line in jobs:
-                attempts = self._progress.attempts[batch.number]
+                attempts = len(self._progress.calls.of(batch.number))
                 job_id = jobs[operation.line]
                 self._follower.add(Awaited(batch, operation, job_id, attempts))
         unsent = tuple(each for each in left if each.line not in jobs)
@@ -166,6 +168,30 @@ class Runner:
         except BulkopsError as error:
             self._stop.ask(error)
 
+    async def _carry_listed(self, batch: Batch) -> None:
+        """
+        Carry a batch without the items that the organisation does not have.
+
+        What was never there costs no call; and what is gone after a call that met silence was
+        there before that call, because it was looked for then too.
+        """
+        if not SPECS[batch.spec].must_be_listed:
+            return await self._carry(batch)
+        try:
+            known = await self._reader.known_territories(self._settings.api)
+        except BulkopsError as error:
+            return self._stop.ask(error)
+        missing = [each for each in batch.operations if known and each.item not in known]
+        for operation in missing:
+            doubtful = self._progress.doubts(batch.number, operation.line)
+            attempts = len(self._progress.calls.of(batch.number))
+            outcome = _gone(operation) if doubtful else _never_there(operation)
+            self._recorder.settle(outcome, batch=batch, attempts=attempts)
+        rest = tuple(each for each in batch.operations if each not in missing)
+        if rest:
+            await self._carry(replace(batch, operations=rest))
+        return None
+
     async def _send_again(self, group: Sequence[Awaited]) -> None:
         """Carry operations whose remote job is over and left them as they were."""
         first = group[0]
@@ -173,9 +199,19 @@ class Runner:
         await self._carry(batch, resent=first.resent)
 
 
-async def _in_steps(plan: Path) -> AsyncIterator[tuple[int, Batch]]:
-    """Read the plan without holding the loop up."""
-    batches = read_batches(plan)
+def _gone(operation: Operation) -> Outcome:
+    words = "no answer came, and it is no longer in the organisation's list"
+    return Outcome(operation.line, Status.SUCCEEDED, "probed", words, learnt=Learnt.PROBED)
+
+
+def _never_there(operation: Operation) -> Outcome:
+    words = f"{operation.item} is not in the organisation's list of territories; it was not sent"
+    return Outcome(operation.line, Status.FAILED, "not_listed", words, learnt=Learnt.PROBED)
+
+
+async def _in_steps(plan: Path, settled: LineSet) -> AsyncIterator[tuple[int, Batch]]:
+    """Read what is left of the plan without holding the loop up."""
+    batches = read_batches(plan, settled)
 
     def chunk(source: Iterator[tuple[int, Batch]] = batches) -> list[tuple[int, Batch]]:
         return list(islice(source, _CHUNK))

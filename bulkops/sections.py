@@ -211,6 +211,7 @@ class Run(Section):
     directory: Path = Path("runs")
     on_conflict: Literal["refuse", "last"] = "refuse"
     window: str = ""
+    durability: Literal["fsync", "flush"] = "fsync"
 
     @field_validator("window")
     @classmethod

@@ -18,6 +18,7 @@ from bulkops.model import (
     Exchange,
     Item,
     Json,
+    Learnt,
     NoReply,
     Operation,
     Outcome,
@@ -26,7 +27,7 @@ from bulkops.model import (
     merge_items,
 )
 from bulkops.settlement import Halt, Reason, Remainder, Settlement, Settling
-from bulkops.spec import Spec
+from bulkops.spec import Spec, Wish
 from bulkops.verdicts import Answer, Verdict, judge_flat, judge_item, judge_unreadable
 
 _NOTHING_KNOWN = Settling()
@@ -43,6 +44,8 @@ _REASONS = {
 
 #: What a flat refusal may say of one item: "so already", or why it cannot be done.
 _ABOUT_ITS_STATE = frozenset({Verdict.ALREADY, Verdict.ECHO, Verdict.LOOKUP})
+#: What our own success, unheard, would make a server say to the same call once more.
+_ECHOES = frozenset({Verdict.ALREADY, Verdict.ECHO})
 _OF_ONE_ITEM = _ABOUT_ITS_STATE | {Verdict.FAIL, Verdict.BISECT, Verdict.LOCKED, Verdict.WAIT}
 
 
@@ -154,6 +157,7 @@ def _settle_items(
     outcomes: list[Outcome] = []
     unprocessed: list[Remainder] = []
     matched = match_items(spec.envelope, items, answers)
+    context = _without_disproved_doubts(spec, items, matched, context)
     for item, answer in zip(items, matched, strict=True):
         if answer is None:
             words = f"HTTP {reply.status}: the answer has no item for this id"
@@ -174,6 +178,25 @@ def _settle_items(
     return Settlement(tuple(outcomes), tuple(_joined(unprocessed)), retry_after=_retry_after(reply))
 
 
+def _without_disproved_doubts(
+    spec: Spec, items: Sequence[Item], answers: Sequence[Answer | None], context: Settling
+) -> Settling:
+    """
+    Drop the doubts about an earlier silent call if this answer shows that it did nothing.
+
+    A server that now takes something away for us had not done so before. It carries a call out
+    whole or not at all (assumed), so what else that call asked for was not done by it either.
+    """
+    if spec.wish is not Wish.ABSENT or not context.doubtful:
+        return context
+    done_now = any(
+        answer is not None and answer.ok and operation.line in context.doubtful
+        for item, answer in zip(items, answers, strict=True)
+        for operation in item.operations
+    )
+    return replace(context, doubtful=frozenset()) if done_now else context
+
+
 def _settle_item(
     spec: Spec, item: Item, answer: Answer, verdict: Verdict, context: Settling
 ) -> tuple[list[Outcome], list[Remainder]]:
@@ -187,6 +210,8 @@ def _settle_item(
             verdict = Verdict.FAIL
         else:
             verdict = Verdict.ALREADY if member in context.known else Verdict.FAIL
+    if verdict is Verdict.WAIT and spec.member is None:
+        verdict = Verdict.LOCKED
     if verdict in _REASONS:
         doubt = verdict is Verdict.RETRY
         rest = _remainder(_REASONS[verdict], item.operations, answer, in_doubt=doubt)
@@ -230,10 +255,13 @@ def _named_member(spec: Spec, item: Item, answer: Answer) -> str | None:
 def _outcome(
     operation: Operation, answer: Answer, verdict: Verdict, context: Settling, named: str = ""
 ) -> Outcome:
+    # Only jobs about the members of a record can be followed; anything else counts as done.
+    later = answer.pending and bool(operation.members)
     doubtful = operation.line in context.doubtful
+    learnt = Learnt.ECHO if doubtful and verdict in _ECHOES else Learnt.ANSWERED
     match verdict:
         case Verdict.DONE:
-            status = Status.SCHEDULED if answer.pending else Status.SUCCEEDED
+            status = Status.SCHEDULED if later else Status.SUCCEEDED
         case Verdict.ALREADY:
             status = Status.SUCCEEDED if doubtful else Status.UNCHANGED
         case Verdict.ECHO:
@@ -251,6 +279,7 @@ def _outcome(
         message,
         answer.http_status,
         job_id=(answer.job_id or None) if status is Status.SCHEDULED else None,
+        learnt=learnt,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from bulkops.model import Api, Item, Request, Route
+from bulkops.model import Api, Item, Json, Request, Route
 from bulkops.verdicts import Answer, Verdict
 
 #: Record ids: digits, at most 20. API names of modules and related lists likewise below.
@@ -71,6 +71,21 @@ class CallLimits:
     contact_roles_bulk: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """
+    How to ask the server what is there, when no answer tells what a call did.
+
+    `requests` returns the reads for the items of one route; `present` says which `(item id,
+    member)` pairs a body shows, with '' for the member of an item that has none, and `None` if
+    the body cannot tell. A refusal with one of `absent_codes` means that the item is not there.
+    """
+
+    requests: Callable[[Api, Route, Sequence[Item]], Sequence[Request]]
+    present: Callable[[Json], frozenset[tuple[str, str]] | None]
+    absent_codes: frozenset[str] = frozenset()
+
+
 def no_overrule(_answer: Answer) -> Verdict | None:
     """Leave every verdict to the common table."""
     return None
@@ -98,6 +113,7 @@ class Spec:
     wish: Wish
     request: Callable[[Api, Route, Sequence[Item]], Request]
     capacity: Callable[[CallLimits], int]
+    probe: Probe
     #: Overrules the common verdict; `None` leaves it. Never called for a reply without a body.
     judge: Callable[[Answer], Verdict | None] = no_overrule
     #: Only rows with this `related_list`; the spec of the same `op` without one takes the rest.
@@ -121,6 +137,8 @@ class Spec:
     id_characters: int | None = None
     #: Sent one call at a time, after everything else, targets after their sources.
     ordered_by: str | None = None
+    #: Items are looked for in the organisation's list of territories before they are sent.
+    must_be_listed: bool = False
     #: The server's limit of items is not certain: a refusal teaches a smaller one.
     learns_capacity: bool = False
 

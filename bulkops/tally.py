@@ -19,7 +19,6 @@ class Tally:
     rows: int = 0
     planned_calls: int = 0
     statuses: Counter[Status] = field(default_factory=Counter)
-    codes: Counter[tuple[Status, str]] = field(default_factory=Counter)
     pending: int = 0
     calls: int = 0
     fresh_calls: int = 0
@@ -46,7 +45,6 @@ class Tally:
     def add(self, outcome: Outcome, *, sent: bool) -> None:
         """Count one settled line; `sent` ones count towards the thresholds of `[stop]`."""
         self.statuses[outcome.status] += 1
-        self.codes[outcome.status, outcome.code] += 1
         if sent:
             self.fresh_settled += 1
             self.fresh_failed += outcome.status in {Status.FAILED, Status.UNKNOWN}

@@ -20,6 +20,7 @@ from yarl import URL
 
 from bulkops import __version__
 from bulkops.auth import authorization
+from bulkops.errors import UsageError
 from bulkops.model import Exchange, NoReply, Reply, Request
 from bulkops.products import is_loopback
 from bulkops.token_cache import Token
@@ -101,9 +102,20 @@ def proxy_for(url: str) -> str | None:
     """
     target = URL(url)
     host = target.host or ""
-    if is_loopback(host) or proxy_bypass(host):
+    proxy = getproxies().get(target.scheme)
+    if is_loopback(host) or not proxy or proxy_bypass(host):
         return None
-    return getproxies().get(target.scheme)
+    try:
+        usable = URL(proxy).scheme in {"http", "https"} and bool(URL(proxy).host)
+    except ValueError:
+        usable = False
+    if not usable:
+        # Not shown: it may hold a password.
+        raise UsageError(
+            f"the environment names a proxy for {target.scheme} that is no address; expected one "
+            "such as http://host:3128"
+        )
+    return proxy
 
 
 def _parsed(raw: bytes) -> object:

@@ -15,6 +15,7 @@ from bulkops.limiter import Limiter
 from bulkops.model import Exchange, Reply, Request
 from bulkops.stop import Stop
 from bulkops.tally import Tally
+from bulkops.token_cache import Token
 from bulkops.transport import Transport
 
 
@@ -53,19 +54,22 @@ class Wire:
         self._tally = tally
         self.last_served = float("-inf")
 
-    async def call(self, request: Request) -> tuple[Exchange, str]:
+    async def token(self) -> Token:
+        """Return a token to call with. Raises what getting one raises."""
+        return await self._tokens.token()
+
+    async def call(self, request: Request, token: Token) -> Exchange:
         """
-        Send once; return the exchange and the token it went with.
+        Send once.
 
         Nothing is awaited after the answer, so that a caller can log it before anything else.
         """
-        token = await self._tokens.token()
         async with self._limiter.slot():
             self._tally.calls += 1
             self._tally.fresh_calls += 1
             exchange = await self._transport.call(request, token)
             self._observe(exchange, token.value)
-        return exchange, token.value
+        return exchange
 
     async def refresh(self, rejected: str) -> None:
         """Get another token in place of one that was refused. Raises `AuthError` or pauses."""
@@ -85,7 +89,7 @@ class Wire:
             self.last_served = asyncio.get_running_loop().time()
             self._limiter.served()
         remaining = exchange.headers.get("X-API-CREDITS-REMAINING", "")
-        if remaining.isdigit() and int(remaining) <= self._credits.leave:
+        if remaining.isascii() and remaining.isdigit() and int(remaining) <= self._credits.leave:
             self._stop.ask(
                 PausedError(
                     f"{remaining} API credits are left for the day, and {self._credits.leave} are "

@@ -1,5 +1,5 @@
 """
-The verbs that look at a run and change nothing: `status`, `outcomes`.
+The verbs that look at a run: `status`, `outcomes`, and `repair` for a damaged one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bulkops.model import Status
 from bulkops.outcomes import copy_outcomes, read_outcomes, to_line
 from bulkops.planner.summary import Summary
 from bulkops.prepare import Prepared
+from bulkops.repair import repair
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")]
 _FORMATS = ("jsonl", "csv", "parquet")
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this file to `app`."""
     app.command("status")(status)
     app.command("outcomes")(outcomes)
+    app.command("repair")(repair_log)
 
 
 def status(run: RunArgument, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -60,6 +62,25 @@ def status(run: RunArgument, *, config: ConfigPath = None, as_json: AsJson = Fal
         sys.stdout.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         print_status(facts)
+
+
+def repair_log(run: RunArgument, *, config: ConfigPath = None) -> None:
+    """
+    Mend a damaged log: keep what stands before the damage, and say what is lost.
+    """
+    loaded, _ = begin(config, verbose=0, quiet=False)
+    directory = named_run(loaded, run)
+    with directory.locked():
+        done = repair(directory)
+    if done.aside is None:
+        typer.echo(f"{directory.checkpoint}: no damage found; nothing was changed")
+        return
+    typer.echo(
+        f"{directory.checkpoint}: kept {done.kept_bytes:,} bytes; lost {done.lost_bytes:,} bytes, "
+        f"{done.lost_lines:,} lines, {done.lost_outcomes:,} of them outcomes. The damaged log is "
+        f"kept as {done.aside.name}. Run the same command again: what the lost lines said is found "
+        "out anew."
+    )
 
 
 def outcomes(

@@ -163,7 +163,7 @@ def carry_out(
         console.print(f"{asked.manifest}: no rows; nothing to do", highlight=False)
         return ExitCode.OK
     progress = progress_of(prepared, mend=False)
-    if prepared.run.checkpoint.exists() and progress.finished:
+    if prepared.run.checkpoint.exists() and progress.finished and not progress.unknown:
         ended = Ended(final_code(tally_of(prepared, progress)), "", tally_of(prepared, progress))
         if not quiet:
             console.print(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bulkops.model import Api, Item, Json, Request, Route
+from bulkops.operations.related_records import PROBE
 from bulkops.spec import Column, Kind, Spec, Wish
 from bulkops.verdicts import Answer, Verdict
 
@@ -71,6 +72,7 @@ SPECS = (
         family="relation",
         wish=Wish.ABSENT,
         request=_unlink,
+        probe=PROBE,
         judge=_judge_unlink,
         capacity=lambda limits: limits.ids_per_call,
         id_characters=2000,
@@ -95,6 +97,7 @@ SPECS = (
         family="relation",
         wish=Wish.PRESENT,
         request=_link,
+        probe=PROBE,
         capacity=lambda limits: limits.ids_per_call if limits.contact_roles_bulk else 1,
         unavailable=_NO_ROLES,
     ),

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.spec import CallLimits, Column, Kind, Spec, Wish
+from bulkops.spec import CallLimits, Column, Kind, Probe, Spec, Wish
 from bulkops.verdicts import Answer, Verdict
 
 _MODULE = Column("module", Kind.NAME)
@@ -76,6 +76,29 @@ def _number(value: Json) -> Json:
     return value
 
 
+def read_related(api: Api, route: Route, items: Sequence[Item]) -> tuple[Request, ...]:
+    """
+    Ask which of `items` a related list holds.
+
+    https://www.zoho.com/crm/developer/docs/api/v7/get-related-records.html
+    """
+    query = {"fields": "id", "per_page": "200", "ids": ",".join(item.id for item in items)}
+    return (Request("GET", _path(api, route), query),)
+
+
+def present_ids(body: Json) -> frozenset[tuple[str, str]] | None:
+    """Return the ids that a read of a related list shows; no body is an empty list."""
+    listed = [] if body is None else body.get("data") if isinstance(body, dict) else None
+    if not isinstance(listed, list):
+        return None
+    return frozenset(
+        (str(each["id"]), "") for each in listed if isinstance(each, dict) and "id" in each
+    )
+
+
+PROBE = Probe(read_related, present_ids)
+
+
 def _judge_unlink(answer: Answer) -> Verdict | None:
     if not answer.flat and answer.says("relation not found"):
         return Verdict.ALREADY
@@ -104,6 +127,7 @@ SPECS = (
         family="relation",
         wish=Wish.ABSENT,
         request=_unlink,
+        probe=PROBE,
         judge=_judge_unlink,
         capacity=_capacity,
         relations=frozenset(MIRRORS) - {("Deals", "Contact_Roles")},
@@ -120,6 +144,7 @@ SPECS = (
         family="relation",
         wish=Wish.PRESENT,
         request=_link,
+        probe=PROBE,
         judge=_judge_link,
         capacity=_capacity,
         relation_fields=("Contact_Role", "Member_Status", "Status", "list_price"),

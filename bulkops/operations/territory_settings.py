@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.spec import Column, Kind, Spec, Wish
+from bulkops.spec import Column, Kind, Probe, Spec, Wish
 from bulkops.verdicts import Answer, Verdict
 
 _MOST = 10
@@ -62,6 +62,16 @@ def territory_ids(body: Json) -> tuple[frozenset[str], bool]:
     return ids, isinstance(info, dict) and info.get("more_records") is True
 
 
+def _read_each(api: Api, _route: Route, items: Sequence[Item]) -> tuple[Request, ...]:
+    path = f"{api.prefix}/settings/territories"
+    return tuple(Request("GET", f"{path}/{item.id}") for item in items)
+
+
+def _present(body: Json) -> frozenset[tuple[str, str]]:
+    ids, _ = territory_ids(body)
+    return frozenset((each, "") for each in ids)
+
+
 SPECS = (
     Spec(
         name="delete_territory",
@@ -79,6 +89,8 @@ SPECS = (
         family="territory",
         wish=Wish.ABSENT,
         request=_delete,
+        probe=Probe(_read_each, _present, frozenset({"INVALID_DATA"})),
+        must_be_listed=True,
         judge=_judge_delete,
         capacity=lambda _limits: _MOST,
         envelope="territories",

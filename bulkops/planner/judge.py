@@ -17,30 +17,31 @@ from bulkops.operations.related_records import MIRRORS
 from bulkops.spec import Column, Kind, Spec
 
 _MACROS = """
+CREATE OR REPLACE TEMP MACRO bare(v) AS regexp_replace(v, '^[\\s\\pZ]+|[\\s\\pZ]+$', '', 'g');
 CREATE OR REPLACE TEMP MACRO shown(v) AS
     '''' || CASE WHEN length(v) > 60 THEN left(v, 60) || '…' ELSE v END || '''';
 CREATE OR REPLACE TEMP MACRO trouble(c, w) AS {'code': c, 'words': w};
 CREATE OR REPLACE TEMP MACRO id_trouble(name, v) AS CASE
     WHEN v IS NULL OR regexp_full_match(v, '[0-9]{1,20}') THEN NULL
-    WHEN regexp_full_match(trim(v), '[0-9]+([.,][0-9]+)?[eE][+]?[0-9]+') THEN trouble(
+    WHEN regexp_full_match(bare(v), '[0-9]+([.,][0-9]+)?[eE][+]?[0-9]+') THEN trouble(
         'mangled_number', name || ' ' || shown(v) || ' is a number mangled by a spreadsheet: its '
         || 'last digits are lost; expected the id as digits')
-    WHEN regexp_full_match(trim(v), '[0-9]+[.,]0*') THEN trouble(
+    WHEN regexp_full_match(bare(v), '[0-9]+[.,]0*') THEN trouble(
         'mangled_number', name || ' ' || shown(v) || ' is a number with a decimal part, as '
         || 'spreadsheets write it; expected the id as digits')
-    WHEN regexp_full_match(trim(v), '[0-9]+') AND v <> trim(v) THEN trouble(
+    WHEN regexp_full_match(bare(v), '[0-9]+') AND v <> bare(v) THEN trouble(
         'not_an_id', name || ' ' || shown(v) || ' has white space around it; expected digits alone')
     WHEN regexp_full_match(v, '[0-9]+') THEN trouble(
         'not_an_id', name || ' ' || shown(v) || ' has ' || length(v) || ' digits; expected at most '
         || '20')
-    WHEN regexp_full_match(trim(v), '[0-9]+([ ,;|/]+[0-9]+)+') THEN trouble(
+    WHEN regexp_full_match(bare(v), '[0-9]+([ ,;|/]+[0-9]+)+') THEN trouble(
         'not_an_id', name || ' ' || shown(v) || ' looks like several ids; expected one')
     ELSE trouble('not_an_id', name || ' ' || shown(v) || ' is not an id; expected digits, at most '
         || '20')
 END;
 CREATE OR REPLACE TEMP MACRO id_list(v) AS CASE
     WHEN v IS NULL THEN NULL
-    WHEN trim(v) LIKE '[%' THEN from_json(TRY_CAST(v AS JSON), '["VARCHAR"]')
+    WHEN bare(v) LIKE '[%' THEN from_json(TRY_CAST(v AS JSON), '["VARCHAR"]')
     ELSE list_transform(string_split(v, ';'), lambda x: trim(x))
 END;
 CREATE OR REPLACE TEMP MACRO ids_trouble(name, v) AS CASE
