@@ -13,6 +13,8 @@ from tests.manifest.conftest import Reader
 
 CSV = 'op,module,Näme\nlink,Leads,"a\nb"\nlink,Deals,ü\n'
 JSONL = '{"op":"link","module":"Leads","Näme":"a\\nb"}\n{"op":"link","module":"Deals","Näme":"ü"}\n'
+#: A gzip file may be several, one after the other.
+_PARTS = (CSV.encode()[:30], CSV.encode()[30:])
 ROWS = [
     (1, "link", "Leads", '{"Näme":"a\\nb"}'),
     (2, "link", "Deals", '{"Näme":"ü"}'),
@@ -26,14 +28,14 @@ ROWS = [
         ("m.csv", CSV.encode("utf-8-sig"), "utf-8-sig", False),
         ("m.csv", CSV.encode("utf-16"), "utf-16", True),
         ("m.csv", b"\xfe\xff" + CSV.encode("utf-16-be"), "utf-16", True),
-        ("m.csv.gz", gzip.compress(CSV.encode()), "utf-8", False),
-        ("m.csv.gz", gzip.compress(CSV.encode()[:30]) + gzip.compress(CSV.encode()[30:]), "utf-8",
+        ("m.csv.gz", gzip.compress(CSV.encode(), mtime=0), "utf-8", False),
+        ("m.csv.gz", b"".join(gzip.compress(part, mtime=0) for part in _PARTS), "utf-8",
          False),
         ("m.jsonl", JSONL.encode(), "utf-8", False),
         ("m.jsonl", JSONL.encode("utf-8-sig"), "utf-8-sig", True),
         ("m.jsonl", JSONL.encode("utf-16"), "utf-16", True),
         ("m.jsonl", JSONL.replace("\n", "\r\n").encode(), "utf-8", False),
-        ("m.jsonl.gz", gzip.compress(JSONL.encode()), "utf-8", False),
+        ("m.jsonl.gz", gzip.compress(JSONL.encode(), mtime=0), "utf-8", False),
         ("m.csv", CSV.replace("Leads", "Leads").encode() + b"\n\n", "utf-8", False),
         ("m.csv", b"\n\n" + CSV.encode(), "utf-8", True),
         ("m.jsonl", JSONL.replace("\n", "\n\n").encode(), "utf-8", True),

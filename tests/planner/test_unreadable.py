@@ -156,8 +156,16 @@ def test_an_operation_that_is_none(file: Callable[..., Path]) -> None:
         (b"", "manifest.csv", "empty file"),
         (b"", "manifest.jsonl", "empty file"),
         (b"\n \n", "manifest.csv", "found nothing in this file"),
-        (gzip.compress(_ROW.encode() * 999)[:-20], "manifest.csv.gz", "truncated or damaged gzip"),
-        (gzip.compress(_ROW.encode())[:12], "manifest.csv.gz", "truncated or damaged gzip"),
+        (
+            gzip.compress(_ROW.encode() * 999, mtime=0)[:-20],
+            "manifest.csv.gz",
+            "truncated or damaged gzip",
+        ),
+        (
+            gzip.compress(_ROW.encode(), mtime=0)[:12],
+            "manifest.csv.gz",
+            "truncated or damaged gzip",
+        ),
         (_HEADER.encode(), "manifest.csv.gz", "the name says gz"),
         ((_HEADER + _ROW).encode() + b"unlink,L\xe4nder,1,C,2\n", "m.csv", "found bytes e4"),
         (b'{"op": "unlink", "module": "L\xe4nder"}\n', "m.jsonl", "found bytes e4"),
