@@ -67,19 +67,32 @@ def plan(
     Plan a manifest without sending anything, and show what it costs.
     """
     loaded, _ = begin(config, verbose=verbose, quiet=False)
-    asked, loaded = ask(
-        manifest,
-        loaded,
-        op=op,
-        fixed=pairs(fixed, "--set"),
-        columns=pairs(columns, "--map"),
-        fields=tuple(fields or ()),
-    )
+    asked, loaded = _ask(manifest, loaded, op=op, fixed=fixed, columns=columns, fields=fields)
     prepared = prepare(asked, loaded, run_dir=run_dir, new=new)
     if as_json:
         _print_json(plan_json(prepared, loaded))
     else:
         typer.echo(plan_table(prepared, loaded, width=None), nl=False)
+
+
+def _ask(
+    manifest: Path,
+    config: Config,
+    *,
+    op: str | None,
+    fixed: list[str] | None,
+    columns: list[str] | None,
+    fields: list[str] | None,
+) -> tuple[Asked, Config]:
+    """Return what the words of the command line ask for."""
+    return ask(
+        manifest,
+        config,
+        op=op,
+        fixed=pairs(fixed, "--set"),
+        columns=pairs(columns, "--map"),
+        fields=tuple(fields or ()),
+    )
 
 
 def plan_json(prepared: Prepared, config: Config) -> dict[str, object]:
@@ -115,14 +128,7 @@ def run(
     Plan a manifest, ask, and send it; the same command again goes on where it stopped.
     """
     loaded, redactor = begin(config, verbose=verbose, quiet=quiet)
-    asked, loaded = ask(
-        manifest,
-        loaded,
-        op=op,
-        fixed=pairs(fixed, "--set"),
-        columns=pairs(columns, "--map"),
-        fields=tuple(fields or ()),
-    )
+    asked, loaded = _ask(manifest, loaded, op=op, fixed=fixed, columns=columns, fields=fields)
     prepared = prepare(asked, loaded, run_dir=run_dir, new=new)
     code = carry_out(asked, prepared, loaded, redactor, yes=yes, as_json=as_json, quiet=quiet)
     sys.exit(int(code))
