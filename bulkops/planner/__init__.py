@@ -123,8 +123,8 @@ def _plan(
         mark(connection)
         connection.execute(
             "CREATE TEMP VIEW judged_rows AS "
-            "SELECT judged.op, judged.spec, judged.module, planned.status, planned.code "
-            "FROM judged JOIN planned USING (line)"
+            "SELECT judged.op, judged.spec, judged.module, refusals.status, refusals.code "
+            "FROM judged LEFT JOIN refusals USING (line)"
         )
         pack(connection, limits=wanted.limits)
         digest = write(connection, plan=plan, rows=rows)

@@ -14,6 +14,7 @@ import duckdb
 
 from bulkops.manifest.sql import literal
 from bulkops.operations import SPECS
+from bulkops.planner.judge import which
 from bulkops.planner.order import levels
 from bulkops.spec import CallLimits
 
@@ -36,9 +37,10 @@ def find_circles(connection: duckdb.DuckDBPyConnection) -> None:
         ).fetchall()
         level, circles = levels({item: target for _, item, target in rows})
         line_of = {item: line for line, item, _ in rows}
-        steps = [(line_of[item], step) for item, step in level.items()]
-        if steps:
-            connection.executemany("INSERT INTO steps VALUES (?, ?)", steps)
+        connection.execute(
+            "INSERT INTO steps SELECT unnest(?::BIGINT[]), unnest(?::INTEGER[])",
+            [[line_of[item] for item in level], list(level.values())],
+        )
         for circle in circles:
             words = " -> ".join([*circle, circle[0]])
             connection.executemany(
@@ -51,13 +53,13 @@ def find_circles(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def mark(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make `planned(line, status, code, message, of_line)`: NULL status for what is to be sent."""
+    """Make `refusals(line, status, code, message, of_line)`: every row that is not sent."""
     connection.execute("""
-        CREATE TABLE planned AS
+        CREATE TABLE refusals AS
         SELECT judged.line,
             CASE WHEN judged.code IS NOT NULL OR circles.line IS NOT NULL THEN 'invalid'
                  WHEN conflicts.line IS NOT NULL THEN 'conflict'
-                 WHEN duplicates.line IS NOT NULL THEN 'duplicate' END AS status,
+                 ELSE 'duplicate' END AS status,
             CASE WHEN circles.line IS NOT NULL THEN 'circular_order'
                  WHEN conflicts.line IS NOT NULL THEN 'opposite_wishes'
                  ELSE judged.code END AS code,
@@ -70,11 +72,17 @@ def mark(connection: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN circles USING (line)
         LEFT JOIN conflicts USING (line)
         LEFT JOIN duplicates USING (line)
+        WHERE judged.code IS NOT NULL OR circles.line IS NOT NULL OR conflicts.line IS NOT NULL
+            OR duplicates.line IS NOT NULL
     """)
 
 
 def pack(connection: duckdb.DuckDBPyConnection, *, limits: CallLimits) -> None:
-    """Make the table `batches`, one row a call, from `judged` and `planned`."""
+    """
+    Make the table `batches`, one row a call, from `judged` and `refusals`.
+
+    Aggregates sort their lists after they are made: sorting within them holds all at once.
+    """
     connection.execute(
         "CREATE TABLE capacities (spec VARCHAR, capacity INTEGER, characters INTEGER)"
     )
@@ -90,35 +98,44 @@ def pack(connection: duckdb.DuckDBPyConnection, *, limits: CallLimits) -> None:
             SELECT judged.line, spec, item, members, fields, coalesce(step, 0) AS step,
                 {on_route["module"]} AS route_module, {on_route["record_id"]} AS route_record,
                 {on_route["related_list"]} AS route_list
-            FROM judged JOIN planned USING (line) LEFT JOIN steps USING (line)
-            WHERE status IS NULL
-        ),
-        joined AS (
-            SELECT *, CASE WHEN members IS NULL THEN line
-                ELSE min(line) OVER (PARTITION BY {route}, item) END AS first_line
-            FROM sendable
+            FROM judged ANTI JOIN refusals USING (line) LEFT JOIN steps USING (line)
         ),
         ranked AS (
-            SELECT *, dense_rank() OVER (PARTITION BY {route} ORDER BY first_line) - 1 AS nth,
-                max(length(item)) OVER (PARTITION BY {route}) AS longest
-            FROM joined
+            SELECT *, line AS first_line,
+                row_number() OVER (PARTITION BY {route} ORDER BY line) - 1 AS nth
+            FROM sendable WHERE members IS NULL
+            UNION ALL
+            SELECT *, dense_rank() OVER (PARTITION BY {route} ORDER BY first_line) - 1 AS nth
+            FROM (
+                SELECT *, min(line) OVER (PARTITION BY {route}, item) AS first_line
+                FROM sendable WHERE members IS NOT NULL
+            )
         ),
         cut AS (
             SELECT ranked.*, nth // CASE WHEN characters IS NULL THEN capacity
-                ELSE least(capacity, (characters + 1) // (longest + 1)) END AS chunk
+                ELSE least(capacity, (characters + 1) // ({_longest(connection, route)} + 1)) END
+                AS chunk
             FROM ranked JOIN capacities USING (spec)
         ),
         calls AS (
             SELECT {route}, chunk, min(first_line) AS first_line,
-                list(struct_pack(line := line, item := item, members := members,
-                    fields := fields) ORDER BY first_line, line) AS operations
+                list_sort(list(struct_pack(first_line := first_line, line := line, item := item,
+                    members := members, fields := fields))) AS operations
             FROM cut GROUP BY {route}, chunk
         )
         SELECT row_number() OVER (ORDER BY step, chunk, first_line) AS batch, step, spec,
             route_module AS module, route_record AS record_id, route_list AS related_list,
-            operations
+            list_transform(operations, lambda each: struct_pack(line := each.line,
+                item := each.item, members := each.members, fields := each.fields)) AS operations
         FROM calls
     """)
+
+
+def _longest(connection: duckdb.DuckDBPyConnection, route: str) -> str:
+    """Return SQL for the longest id of a call's route; ids of 19 digits need no look."""
+    row = connection.execute("SELECT max(length(item)) FROM judged WHERE code IS NULL").fetchone()
+    longest = (row[0] if row else None) or 0
+    return "19" if longest <= 19 else f"max(length(item)) OVER (PARTITION BY {route})"
 
 
 def _by_spec_uses(column: str) -> str:
@@ -138,14 +155,14 @@ def write(connection: duckdb.DuckDBPyConnection, *, plan: Path, rows: Path) -> s
         "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20000)"
     )
     connection.execute(
-        "COPY (SELECT manifest.*, judged.spec, planned.status, planned.code, planned.message, "
-        "planned.of_line FROM manifest JOIN judged USING (line) JOIN planned USING (line) "
-        f"ORDER BY line) TO {literal(str(rows))} (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (SELECT manifest.*, {which(SPECS.values())} AS spec, refusals.status, "
+        "refusals.code, refusals.message, refusals.of_line FROM manifest LEFT JOIN refusals "
+        f"USING (line)) TO {literal(str(rows))} (FORMAT parquet, COMPRESSION zstd)"
     )
     digest = connection.execute("""
         SELECT concat_ws('-',
             (SELECT coalesce(bit_xor(md5_number(CAST(batches AS VARCHAR))), 0) FROM batches),
-            (SELECT coalesce(bit_xor(md5_number(CAST(planned AS VARCHAR))), 0) FROM planned))
+            (SELECT coalesce(bit_xor(md5_number(CAST(refusals AS VARCHAR))), 0) FROM refusals))
     """).fetchone()
     assert digest is not None
     return str(digest[0])

@@ -85,7 +85,7 @@ def judge(
     specs = tuple(SPECS.values())
     connection.execute(f"""
         CREATE TABLE judged AS
-        WITH named AS (SELECT *, {_which(specs)} AS spec FROM manifest),
+        WITH named AS (SELECT *, {which(specs)} AS spec FROM manifest),
         troubled AS (
             SELECT *, CASE
                 WHEN refused IS NOT NULL THEN trouble(refused_code, refused)
@@ -110,7 +110,7 @@ def judge(
     """)
 
 
-def _which(specs: Sequence[Spec]) -> str:
+def which(specs: Iterable[Spec]) -> str:
     """Return SQL for the name of a row's spec; those of one related list come first."""
     ordered = sorted(specs, key=lambda spec: spec.related_list is None)
     cases = [

@@ -60,10 +60,17 @@ def compare(
             INSERT INTO conflicts
             WITH sides AS (
                 SELECT key, wish, min(line) AS first_line FROM disputes GROUP BY key, wish
+            ),
+            -- The first line that wishes otherwise: the key's first, or for those who agree with
+            -- it the first of any other wish.
+            firsts AS (
+                SELECT key, arg_min(wish, first_line) AS wish,
+                    list_sort(min(first_line, 2)) AS lines
+                FROM sides GROUP BY key
             )
-            SELECT disputes.line, min(sides.first_line)
-            FROM disputes JOIN sides
-                ON sides.key = disputes.key AND sides.wish <> disputes.wish
+            SELECT disputes.line, min(CASE WHEN disputes.wish = firsts.wish THEN lines[2]
+                ELSE lines[1] END)
+            FROM disputes JOIN firsts USING (key)
             GROUP BY disputes.line
         """)
     connection.execute("""
@@ -95,8 +102,10 @@ def _let_last_win(connection: duckdb.DuckDBPyConnection) -> None:
             lost.append((line, min(rivals)))
         else:
             holder.update({key: (line, wish) for key, wish in wishes.items() if key not in holder})
-    if lost:
-        connection.executemany("INSERT INTO conflicts VALUES (?, ?)", lost)
+    connection.execute(
+        "INSERT INTO conflicts SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[])",
+        [[line for line, _ in lost], [rival for _, rival in lost]],
+    )
 
 
 def _stream(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int, int]]:
