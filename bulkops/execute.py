@@ -36,7 +36,7 @@ from bulkops.progress import Progress
 from bulkops.recorder import Thresholds
 from bulkops.resume import read_progress
 from bulkops.retrying import Policy
-from bulkops.rundir import write_atomically
+from bulkops.rundir import sync_folder, write_atomically
 from bulkops.runner import Runner, Settings
 from bulkops.stop import Stop
 from bulkops.tally import Tally
@@ -146,6 +146,8 @@ async def _run(
             Checkpoint(prepared.run.checkpoint, fsync=config.run.durability == "fsync")
         )
         if not progress.plan:
+            # The name of the log must survive a power cut as well as what will stand in it.
+            sync_folder(prepared.run.path)
             checkpoint.append(**header(prepared.run.name, prepared.digest, prepared.rows))
         transport = await stack.enter_async_context(
             Transport(config.api.api_url, connections=limits.ceiling, timeout_s=limits.timeout_s)

@@ -22,6 +22,7 @@ async def probe(
     and, as `unknown`, of all where the server refuses to say. Raises what `Reader.read` raises.
     """
     spec = SPECS[batch.spec]
+    assert spec.probe is not None
     present: set[tuple[str, str]] = set()
     for request in spec.probe.requests(api, batch.route, merge_items(operations)):
         body = await reader.read(request)

@@ -186,8 +186,9 @@ def _without_disproved_doubts(
 
     A server that now takes something away for us had not done so before. It carries a call out
     whole or not at all (assumed), so what else that call asked for was not done by it either.
+    Territories are no evidence: what a call asks of them is done later, one job a record.
     """
-    if spec.wish is not Wish.ABSENT or not context.doubtful:
+    if spec.wish is not Wish.ABSENT or spec.member is not None or not context.doubtful:
         return context
     done_now = any(
         answer is not None and answer.ok and operation.line in context.doubtful

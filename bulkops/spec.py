@@ -113,7 +113,8 @@ class Spec:
     wish: Wish
     request: Callable[[Api, Route, Sequence[Item]], Request]
     capacity: Callable[[CallLimits], int]
-    probe: Probe
+    #: How to ask what is there; `None` where remote jobs may be pending, which are followed.
+    probe: Probe | None
     #: Overrules the common verdict; `None` leaves it. Never called for a reply without a body.
     judge: Callable[[Answer], Verdict | None] = no_overrule
     #: Only rows with this `related_list`; the spec of the same `op` without one takes the rest.

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.spec import CallLimits, Column, Kind, Probe, Spec, Wish
+from bulkops.spec import CallLimits, Column, Kind, Spec, Wish
 from bulkops.verdicts import Answer, Verdict
 
 _MODULES = ("Leads", "Accounts", "Contacts", "Deals")
@@ -159,22 +159,6 @@ def territories_of(body: Json) -> dict[str, dict[str, str] | None]:
     return found
 
 
-def _read_each(api: Api, route: Route, items: Sequence[Item]) -> tuple[Request, ...]:
-    return tuple(read_territories(api, route.module, item.id) for item in items)
-
-
-def _present(body: Json) -> frozenset[tuple[str, str]] | None:
-    """Return what a record holds; a record that is not shown with its territories tells nothing."""
-    records = territories_of(body)
-    if not records or None in records.values():
-        return None
-    return frozenset(
-        (record, territory) for record, held in records.items() for territory in held or ()
-    )
-
-
-_PROBE = Probe(_read_each, _present)
-
 SPECS = (
     Spec(
         name="remove_territories",
@@ -189,7 +173,7 @@ SPECS = (
         family="record_territory",
         wish=Wish.ABSENT,
         request=_remove,
-        probe=_PROBE,
+        probe=None,
         judge=_judge_remove,
         capacity=_capacity,
         learns_capacity=True,
@@ -208,7 +192,7 @@ SPECS = (
         family="record_territory",
         wish=Wish.PRESENT,
         request=_assign,
-        probe=_PROBE,
+        probe=None,
         judge=_judge_assign,
         capacity=_capacity,
         learns_capacity=True,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from bulkops.errors import ManifestError, UsageError
+from bulkops.errors import BulkopsError, ManifestError, UsageError
 from bulkops.manifest import Loaded, Source, load, suggest
 from bulkops.operations import OPS, SPECS
 from bulkops.planner.batches import find_circles, mark, pack, write
@@ -86,6 +86,11 @@ def make_plan(
         raise UsageError(
             f"{source.path}: planning it needs more than {memory} of memory; raise `memory` in "
             "[plan], or give `temp_directory` a folder with more room"
+        ) from error
+    except duckdb.Error as error:
+        raise BulkopsError(
+            f"{source.path}: planning failed ({str(error).splitlines()[0]}). Is there room in "
+            f"{temp_directory or plan.parent}? `temp_directory` in [plan] names another folder"
         ) from error
 
 

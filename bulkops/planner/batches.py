@@ -8,6 +8,7 @@ whose lock they would contend for. The same manifest and configuration give the 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -159,6 +160,9 @@ def write(connection: duckdb.DuckDBPyConnection, *, plan: Path, rows: Path) -> s
         "refusals.code, refusals.message, refusals.of_line FROM manifest LEFT JOIN refusals "
         f"USING (line)) TO {literal(str(rows))} (FORMAT parquet, COMPRESSION zstd)"
     )
+    for written in (plan, rows):
+        with written.open("rb") as file:
+            os.fsync(file.fileno())
     digest = connection.execute("""
         SELECT concat_ws('-',
             (SELECT coalesce(bit_xor(md5_number(CAST(batches AS VARCHAR))), 0) FROM batches),
