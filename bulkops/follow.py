@@ -187,7 +187,8 @@ class Follower:
         ended = [
             watch
             for watch in watches
-            if not _is_pending(asked[watch.record_id], listed.get(watch.record_id, ()))
+            if listed is not None
+            and not _is_pending(asked[watch.record_id], listed.get(watch.record_id, ()))
         ]
         again = await self._read_back(module, ended, asked) if ended else []
         now = asyncio.get_running_loop().time()
@@ -201,11 +202,17 @@ class Follower:
                 watch.due = now + watch.interval
         return again
 
-    async def _jobs(self, module: str, records: Sequence[str]) -> dict[str, set[str]]:
-        """Return the pending jobs of `records`; none once the server refuses to list them."""
+    async def _jobs(self, module: str, records: Sequence[str]) -> dict[str, set[str]] | None:
+        """
+        Return the pending jobs of `records`; none once the server refuses to list them.
+
+        `None` if they cannot be listed just now.
+        """
         if module in self._unlisted:
             return {}
         body = await self._reader.read(feature_info(self._api, module, records))
+        if isinstance(body, Refusal) and body.passing:
+            return None
         if isinstance(body, Refusal):
             # The records themselves will show when the jobs are done.
             self._unlisted.add(module)
@@ -222,7 +229,11 @@ class Follower:
         for watch in ended:
             kept = watch.awaited[len(asked[watch.record_id]) :]
             for awaited in asked[watch.record_id]:
-                verdict = self._judge(awaited, held[watch.record_id])
+                found = held[watch.record_id]
+                if isinstance(found, Refusal) and found.passing:
+                    kept.append(awaited)
+                    continue
+                verdict = self._judge(awaited, found)
                 if isinstance(verdict, Outcome):
                     self._recorder.settle(verdict, batch=awaited.batch, attempts=awaited.attempts)
                 elif module not in self._unlisted and not self._is_late(watch, awaited):
@@ -275,7 +286,7 @@ class Follower:
             body = await self._reader.read(read_many_territories(self._api, module, records))
             known = {} if isinstance(body, Refusal) else territories_of(body)
             found.update({key: each for key, each in known.items() if each is not None})
-            if not found:
+            if not found and not (isinstance(body, Refusal) and body.passing):
                 self._singly.add(module)
                 self._recorder.note("territories.read_singly", module=module)
         for record in records:

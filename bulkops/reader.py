@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bulkops import pacing
 from bulkops.checkpoint import Checkpoint
@@ -26,12 +26,13 @@ class StoppedError(BulkopsError):
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """
-    The server will not answer this question.
+    The server will not answer this question; if `passing`, only for now.
     """
 
     code: str
     message: str
     http_status: int
+    passing: bool = False
 
 
 class Reader:
@@ -96,7 +97,7 @@ class Reader:
                     "later."
                 )
             if tries >= self._attempts and verdict is Verdict.RETRY:
-                return refusal
+                return replace(refusal, passing=True)
             wait = pacing.backoff(
                 self._waits.retry_s,
                 tries,
@@ -110,7 +111,8 @@ class Reader:
         """
         Return the ids of the organisation's territories, read once.
 
-        An empty set if the list may not be read; callers then treat every id as unknown.
+        An empty set if the list may not be read; callers then treat every id as unknown. Raises
+        `PausedError` if it cannot be read just now: what is not known must not be guessed.
         """
         async with self._asking:
             if self._territories is None:
@@ -122,6 +124,11 @@ class Reader:
         page, more = 1, True
         while more:
             body = await self.read(list_territories(api, page))
+            if isinstance(body, Refusal) and body.passing:
+                raise PausedError(
+                    f"the organisation's list of territories cannot be read now ({body.message}). "
+                    "Run the same command again later."
+                )
             if isinstance(body, Refusal):
                 self._checkpoint.append(
                     type="note", event="territories.unreadable", code=body.code, why=body.message

@@ -80,6 +80,25 @@ def test_jobs_of_a_silent_call_that_are_pending_when_attempts_run_out(
     assert story.tally.statuses == {"succeeded": 5, "unchanged": 40}
 
 
+def test_a_list_of_territories_that_fails_in_passing(tmp_path: Path, totals: Tally) -> None:
+    """What could not be looked up just now is not known: it is no failure, and asked again."""
+    accounts = [str(number) for number in range(1, 6)]
+    world = {
+        "territories": [{"id": "100", "name": "All"}, {"id": "101", "parent_id": "100"}],
+        "record_territories": {"Accounts": {each: ["101"] for each in accounts}},
+    }
+    lines = [f"remove_territories,Accounts,{each},,,101,," for each in accounts]
+    faults = [
+        {"kind": "cut_after", "nth": 1, "path": "remove_territories"},
+        {"kind": "truncated", "nth": 1, "run": 2, "path": "settings/territories"},
+    ]
+    hasty = {"BULKOPS_LIMITS__ATTEMPTS": "2"}
+    story = told(tmp_path, world, lines, faults, hasty, offload_from=0)
+    totals.add(story.tally)
+    assert not story.tally.mismatches, "\n".join(story.tally.mismatches)
+    assert story.tally.statuses == {"succeeded": 5}
+
+
 def test_a_silent_call_that_did_its_work_is_ours(tmp_path: Path, totals: Tally) -> None:
     """Unlinks whose answer was lost are told as done by us, and as read from an echo."""
     deals = [str(number) for number in range(1, 11)]
