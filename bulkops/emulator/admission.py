@@ -1,5 +1,5 @@
 """
-Who calls, and whether the vendor's limits let the call in.
+Who calls, whether the vendor's limits let the call in, and what it costs.
 
 First 429 (calls in flight of the app, credits of the organisation's rolling day), then 401. The
 vendor answers both kinds of 429 with the same words.
@@ -32,45 +32,58 @@ class Caller(NamedTuple):
     organisation: Organisation
     client: Client
     token: str
+    #: what counts this call while it is served
+    gauges: tuple[InFlight, ...]
+    #: credits of the organisation's rolling day
+    allowed: int
 
-    def gauges(self, *, is_complex: bool) -> list[InFlight]:
-        """What counts this call while it is served."""
-        client = self.client
-        return [client.in_flight, client.in_flight_complex] if is_complex else [client.in_flight]
 
+def admitted(
+    world: World, behaviour: Behaviour, authorization: str, *, is_complex: bool, now: float
+) -> Caller:
+    """
+    Whose call this is, if the limits let it in.
 
-def caller_of(world: World, authorization: str) -> Caller:
-    """Whose token this is, good or expired; refuses none at all and one never issued."""
+    Refuses no token at all and one never issued; one that was good once is left to `charge`.
+    """
     token = authorization.removeprefix(_SCHEME) if authorization.startswith(_SCHEME) else ""
     if not token:
         raise refuse(401, "AUTHENTICATION_FAILURE", "Authentication failed")
     owner = world.owner(token)
     if owner is None:
-        raise bad_token()
-    return Caller(*owner, token)
-
-
-def bad_token() -> Refused:
-    """The refusal of an expired, revoked or unknown token."""
-    return refuse(401, "INVALID_TOKEN", "invalid oauth token")
-
-
-def check_limits(caller: Caller, behaviour: Behaviour, *, is_complex: bool, now: float) -> None:
-    """Refuse with 429 a call over the app's concurrency or the organisation's credits."""
-    organisation, client = caller.organisation, caller.client
+        raise _bad_token()
+    organisation, client = owner
+    allowed = credits_allowed(behaviour, organisation)
     most = behaviour.concurrency
     if most is None:
         most = ALLOWANCES[organisation.edition].concurrency
-    full = 0 < most <= client.in_flight.now or (
-        is_complex and 0 < behaviour.sub_concurrency <= client.in_flight_complex.now
+    gauge, gauge_complex = client.in_flight, client.in_flight_complex
+    full = 0 < most <= gauge.now or (
+        is_complex and 0 < behaviour.sub_concurrency <= gauge_complex.now
     )
-    if full or organisation.credits.used_at(now) >= credits_allowed(behaviour, organisation):
+    if full or organisation.credits.used_at(now) >= allowed:
         refused = refuse(429, "TOO_MANY_REQUESTS", TOO_MANY)
-        headers = credit_headers(behaviour, organisation)
+        headers = credit_headers(organisation, allowed)
         if behaviour.retry_after_s is not None:
             headers["Retry-After"] = f"{behaviour.retry_after_s:g}"
         refused.answer.headers = headers
         raise refused
+    gauges = (gauge, gauge_complex) if is_complex else (gauge,)
+    return Caller(organisation, client, token, gauges, allowed)
+
+
+def _bad_token() -> Refused:
+    """The refusal of an expired, revoked or unknown token."""
+    return refuse(401, "INVALID_TOKEN", "invalid oauth token")
+
+
+def charge(caller: Caller, *, revoked: bool, now: float) -> None:
+    """Take a credit for the call; refuses a token that has expired or is `revoked` just now."""
+    if revoked:
+        caller.client.revoke_issued()
+    if revoked or not caller.client.accepts(caller.token, now):
+        raise _bad_token()
+    caller.organisation.credits.spend(1, now)
 
 
 def credits_allowed(behaviour: Behaviour, organisation: Organisation) -> int:
@@ -80,8 +93,7 @@ def credits_allowed(behaviour: Behaviour, organisation: Organisation) -> int:
     return ALLOWANCES[organisation.edition].credits(organisation.users)
 
 
-def credit_headers(behaviour: Behaviour, organisation: Organisation) -> dict[str, str]:
-    """The remaining credits, which the vendor tells only past the half."""
-    allowed = credits_allowed(behaviour, organisation)
+def credit_headers(organisation: Organisation, allowed: int) -> dict[str, str]:
+    """The remaining credits of `allowed`, which the vendor tells only past the half."""
     used = organisation.credits.used
     return {_CREDITS_HEADER: str(max(0, allowed - used))} if used * 2 >= allowed else {}

@@ -11,12 +11,11 @@ from aiohttp import web
 def parse_query(text: str) -> dict[str, str]:
     """The parameters of a query string; a later one of the same name wins."""
     query: dict[str, str] = {}
+    is_quoted = "%" in text or "+" in text
     for part in text.split("&") if text else ():
         name, _, value = part.partition("=")
-        if "%" in value or "+" in value:
-            value = unquote_plus(value)
-        if "%" in name or "+" in name:
-            name = unquote_plus(name)
+        if is_quoted:
+            name, value = unquote_plus(name), unquote_plus(value)
         query[name] = value
     return query
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,8 +20,7 @@ from bulkops.emulator.state.organisation import Organisation
 from bulkops.emulator.state.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Successes:
+class Successes(NamedTuple):
     """
     A body whose items the server did, and that differ in nothing but their ids, which are digits.
 
@@ -58,6 +57,7 @@ class Answer:
 
     `payload` None is an empty body. `asked` names the items of the request, `changed` those that
     changed state; `unchanged` counts items that succeeded without changing anything.
+    `is_asked_by_query` says that `asked` is what the parameter `ids` holds.
     """
 
     status: int
@@ -66,6 +66,7 @@ class Answer:
     changed: Sequence[str] = ()
     unchanged: int = 0
     headers: dict[str, str] | None = None
+    is_asked_by_query: bool = False
 
 
 class Refused(Exception):  # noqa: N818 - it carries an answer and is no error of ours

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -98,13 +98,13 @@ class Emulator:
         """Where the world is saved."""
         return self.service.save_path
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _answer(self, request: web.BaseRequest) -> Coroutine[Any, Any, web.StreamResponse]:
         path, _, query = request.raw_path.partition("?")
         if path.startswith(PREFIX):
-            return await serve_control(self.service, request)
+            return serve_control(self.service, request)
         if path == TOKEN_PATH and request.method == "POST":
-            return await self.service.serve_token(request, path, query)
-        return await self.service.serve_api(request, path, query)
+            return self.service.serve_token(request, path, query)
+        return self.service.serve_api(request, path, query)
 
     @property
     def url(self) -> str:

@@ -8,12 +8,17 @@ demand, so that serving a call costs nothing for it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import orjson
+
+from bulkops.emulator.arrival import Arrival, parse_query
+from bulkops.emulator.call import Answer
+from bulkops.emulator.faults.fault import Fault
+from bulkops.emulator.wire import Delivery
 
 
 class LedgerRow(NamedTuple):
@@ -35,11 +40,32 @@ class LedgerRow(NamedTuple):
     packed_changed: str
     fault: str
 
+    @classmethod
+    def of(cls, arrival: Arrival, kind: str, delivery: Delivery, faults: Sequence[Fault]) -> Self:
+        """What to remember of a call of this kind and of what it was given."""
+        answer = delivery.answer
+        asked, changed = pack(answer)
+        return cls(
+            seq=arrival.seq,
+            time=arrival.time,
+            method=arrival.method,
+            path=arrival.path,
+            query=arrival.query,
+            kind=kind,
+            status=0 if delivery.is_silent else answer.status,
+            items=len(answer.asked),
+            effects=len(answer.changed),
+            unchanged=answer.unchanged,
+            packed_asked=asked,
+            packed_changed=changed,
+            fault=",".join([each.label for each in faults]) if faults else "",
+        )
+
     @property
     def asked(self) -> list[str]:
         """Names of the items of the request."""
         if self.packed_asked == _IN_QUERY:
-            return self.query.removeprefix("ids=").split(",")
+            return parse_query(self.query)["ids"].split(",")
         return _unpacked(self.packed_asked)
 
     @property
@@ -63,14 +89,14 @@ def _unpacked(names: str) -> list[str]:
     return names.split(_SEPARATOR) if names else []
 
 
-def pack(query: str, asked: Sequence[str], changed: Sequence[str]) -> tuple[str, str]:
+def pack(answer: Answer) -> tuple[str, str]:
     """Names of items as `LedgerRow` keeps them; ids that the query has already are not kept."""
+    asked, changed = answer.asked, answer.changed
     if not asked:
         return "", _SEPARATOR.join(changed)
-    in_query = query.startswith("ids=") and query[4:] == ",".join(asked)
     same = asked is changed or (len(asked) == len(changed) and list(asked) == list(changed))
     return (
-        _IN_QUERY if in_query else _SEPARATOR.join(asked),
+        _IN_QUERY if answer.is_asked_by_query else _SEPARATOR.join(asked),
         _AS_ASKED if same else _SEPARATOR.join(changed),
     )
 
@@ -140,8 +166,9 @@ _PLACELESS = frozenset(
 class Counters:
     """Sums over the ledger, kept while it grows."""
 
-    calls: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[int] = field(default_factory=Counter)
+    #: by kind; adding to a `Counter` would take several times as long
+    calls: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    statuses: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     faults: Counter[str] = field(default_factory=Counter)
     refused_429: int = 0
     credits: int = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from bulkops.emulator.call import Handler
@@ -181,7 +182,16 @@ def resolve(method: str, raw_path: str, *, external: bool = False) -> Resolved:
 
     `external` says that the call may name records by external fields.
     """
-    product, label, *rest = raw_path.strip("/").split("/") if raw_path.count("/") > 2 else ("", "")
+    segments = raw_path.strip("/").split("/")
+    # Which id it is makes no difference to the route, so that calls of a kind find it only once.
+    alike = "/".join(["0" if _ID.fullmatch(each) else each for each in segments])
+    version, route = _find(method, alike, external=external)
+    return Resolved(version, tuple(segments[2:]), route)
+
+
+@lru_cache(maxsize=1024)
+def _find(method: str, path_text: str, *, external: bool) -> tuple[Version, Route]:
+    product, label, *rest = path_text.split("/") if path_text.count("/") else ("", "")
     version = VERSIONS.get((product, label))
     path = tuple(rest)
     if version is None or not path or "" in path:
@@ -205,4 +215,4 @@ def resolve(method: str, raw_path: str, *, external: bool = False) -> Resolved:
         raise refuse(
             400, "INVALID_REQUEST_METHOD", "The http request method type is not a valid one"
         )
-    return Resolved(version=version, path=path, route=route)
+    return version, route

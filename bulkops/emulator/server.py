@@ -17,6 +17,7 @@ from bulkops.emulator.faults import Fault
 from bulkops.emulator.state.world import World
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GARBAGE_MOST = 20_000
 
 
 async def serve(
@@ -53,15 +54,19 @@ async def serve(
         port=port,
         save_path=save_path,
     )
+    threshold = gc.get_threshold()
     try:
         # A world of millions of objects that live on: the collector need not look at them again.
+        # Calls leave it next to nothing to collect, so it need not look every 700 objects either.
         gc.freeze()
+        gc.set_threshold(_GARBAGE_MOST)
         async with emulator:
             log.info("emulator.started", url=emulator.url)
             announce(emulator.url)
             await _serve_until(stopped, emulator, save_every_s=save_every_s)
         log.info("emulator.stopped", calls=len(emulator.ledger))
     finally:
+        gc.set_threshold(*threshold)
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
 

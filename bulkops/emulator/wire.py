@@ -7,11 +7,13 @@ from typing import NamedTuple
 import orjson
 from aiohttp import web
 
+from bulkops.emulator.at_once import AtOnce, suits
 from bulkops.emulator.call import Answer, Successes
 from bulkops.emulator.faults.fault import FaultKind
 
 _JSON = "application/json"
 _HTML = "text/html"
+_SILENT = frozenset({FaultKind.CUT_BEFORE, FaultKind.CUT_AFTER})
 
 
 class Delivery(NamedTuple):
@@ -24,32 +26,53 @@ class Delivery(NamedTuple):
     @property
     def is_silent(self) -> bool:
         """Whether the client gets no status at all."""
-        return self.cut in {FaultKind.CUT_BEFORE, FaultKind.CUT_AFTER}
+        return self.cut is not None and self.cut in _SILENT
+
+    @property
+    def is_common(self) -> bool:
+        """Whether it is what `AtOnce` can send: JSON, whole, and nothing to be said in the head."""
+        answer, raw, cut = self
+        return (
+            raw is None
+            and cut is None
+            and answer.status == 200
+            and answer.payload is not None
+            and not answer.headers
+        )
+
+    def body(self) -> bytes:
+        """The whole body, before anything is cut from it."""
+        if self.raw is not None:
+            return self.raw
+        payload = self.answer.payload
+        if isinstance(payload, Successes):
+            return payload.json()
+        return b"" if payload is None else orjson.dumps(payload)
+
+    def response(self, body: bytes) -> web.Response:
+        """The response with this body."""
+        content_type = _JSON if self.raw is None else _HTML
+        return web.Response(
+            status=self.answer.status,
+            body=body,
+            headers=self.answer.headers,
+            content_type=content_type if body else None,
+        )
 
 
 async def deliver(request: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:
     """Send the answer, or what is left of it."""
-    answer = delivery.answer
+    if delivery.is_common and suits(request):
+        return AtOnce(delivery.body())
     if delivery.is_silent:
         _abort(request)
         return web.Response()
-    if delivery.raw is not None:
-        body = delivery.raw
-    elif isinstance(answer.payload, Successes):
-        body = answer.payload.json()
-    else:
-        body = b"" if answer.payload is None else orjson.dumps(answer.payload)
-    content_type = _JSON if delivery.raw is None else _HTML
+    body = delivery.body()
     if delivery.cut is FaultKind.CUT_BODY:
-        return await _cut_body(request, answer, body)
+        return await _cut_body(request, delivery.answer, body)
     if delivery.cut is FaultKind.TRUNCATED:
         body = body[: len(body) // 2]
-    response = web.Response(
-        status=answer.status,
-        body=body,
-        headers=answer.headers,
-        content_type=content_type if body else None,
-    )
+    response = delivery.response(body)
     if delivery.cut is FaultKind.CLOSE_AFTER:
         await response.prepare(request)
         await response.write_eof()

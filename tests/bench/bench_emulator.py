@@ -4,25 +4,30 @@ How fast the emulator removes links, side by side with the least that aiohttp ca
     python tests/bench/bench_emulator.py --rounds 10 --calls 1000
 
 One million links with ids of their own are loaded into `bulkops emulator`. Then calls that remove
-100 links each are sent to it and to two servers that read nothing and answer a constant body of
-the same size: a bare aiohttp application with one route, and aiohttp's protocol alone, without
-application and router, which is the floor. They take turns, because the machine is noisy: compare
-within one run of this script, not between two. Prints calls a second, CPU milliseconds a call, the
-ratios, and the emulator's memory. Ends with 1 if a promise is not kept: at least half of the bare
-application's rate, less than 1 ms of CPU a call, one million links in less than 1 GiB.
+100 links each are sent to it and to two servers that look at nothing and answer a constant body: a
+bare aiohttp application with one route, and aiohttp's protocol alone, without application and
+router, which is the floor. All three get the same bytes from the same client over as many kept
+connections, parse them with aiohttp, and must answer with the same body size and header names,
+which is checked before anything is measured.
+
+They take turns, because the machine is noisy: compare within one run of this script, not between
+two. Prints calls a second and CPU milliseconds a call (user and system, of the server's process),
+both ratios, and the emulator's memory. Ends with 1 if a promise is not kept: at least half of the
+bare application's rate, at most twice its CPU a call and less than 1 ms, one million links in less
+than 1 GiB. The rate of a fast server is bounded by the client, which is one process too, and by
+whatever else the machine does; CPU time is the steadier of the two.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +38,7 @@ from aiohttp import web
 _FIRST_PRODUCT = 4_150_868_000_001_000_000
 _FIRST_DEAL = 4_150_868_000_100_000_000
 _LINKS_A_CALL = 100
-_TICKS = os.sysconf("SC_CLK_TCK")
+_SCHEDULED = 2  # the kernel's number for the clock of CPU time, user and system together
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,13 @@ class Server:
     port: int
 
     def cpu_s(self) -> float:
-        """Seconds of CPU it has used so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """
+        Seconds of CPU it has used so far, to the nanosecond; Linux only.
+
+        This is clock_getcpuclockid(3), which Python has for threads alone; the ticks of
+        `/proc/{pid}/stat` are too coarse for a round of 50 ms.
+        """
+        return time.clock_gettime((~self.pid << 3) | _SCHEDULED)
 
     def memory_mib(self, name: str) -> float:
         """`VmRSS` or `VmHWM`, its peak, in MiB."""
@@ -130,6 +139,26 @@ async def serve_constant(kind: str) -> None:
     await asyncio.Event().wait()
 
 
+async def answer_of(port: int, request: bytes) -> tuple[list[bytes], int]:
+    """Names of the headers, in order of the alphabet, and the size of the body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    status, *headers = (await reader.readuntil(b"\r\n\r\n")).strip().lower().split(b"\r\n")
+    if not status.startswith(b"http/1.1 200"):
+        raise RuntimeError(f"found {status!r}, expected 200")
+    fields = dict(each.split(b": ", 1) for each in headers)
+    body = await reader.readexactly(int(fields[b"content-length"]))
+    writer.close()
+    return sorted(fields), len(body)
+
+
+def check_alike(servers: Iterable[Server], request: bytes) -> None:
+    """Raise RuntimeError unless all servers answer with as much."""
+    answers = [asyncio.run(answer_of(server.port, request)) for server in servers]
+    if any(each != answers[0] for each in answers):
+        raise RuntimeError(f"found {answers}, expected headers and sizes to be the same")
+
+
 async def send(port: int, requests: Sequence[bytes], *, connections: int) -> None:
     """Send all requests over so many kept-alive connections, one at a time on each."""
     left = iter(requests)
@@ -165,17 +194,21 @@ def median(rounds: Sequence[Measured]) -> Measured:
     )
 
 
-def ratio_of(some: Sequence[Measured], others: Sequence[Measured]) -> float:
-    """The median over the rounds: what disturbs the machine disturbs both sides of a round."""
-    pairs = zip(some, others, strict=True)
-    return statistics.median(one.calls_a_second / two.calls_a_second for one, two in pairs)
+def ratios_of(some: Sequence[Measured], others: Sequence[Measured]) -> Measured:
+    """Medians over the rounds: what disturbs the machine disturbs both sides of a round."""
+    return median(
+        [
+            Measured(one.calls_a_second / two.calls_a_second, one.cpu_ms_a_call / two.cpu_ms_a_call)
+            for one, two in zip(some, others, strict=True)
+        ]
+    )
 
 
 def compare(*, rounds: int, calls: int, connections: int) -> bool:
     """Measure, print, and return whether every promise is kept."""
     with tempfile.TemporaryDirectory() as folder:
         seed = Path(folder) / "world.json"
-        write_world(seed, rounds * calls)
+        write_world(seed, rounds * calls + 1)
         words = [sys.executable, "-m", "bulkops", "emulator", "--port", "0", "--seed", str(seed)]
         began = time.perf_counter()
         with (
@@ -188,6 +221,7 @@ def compare(*, rounds: int, calls: int, connections: int) -> bool:
             peak_mib = emulator.memory_mib("VmHWM")
             servers = {"protocol alone": floor, "bare aiohttp": bare, "emulator": emulator}
             found: dict[str, list[Measured]] = {name: [] for name in servers}
+            check_alike(servers.values(), request_of(rounds * calls))
             for number in range(rounds):
                 hubs = range(number * calls, (number + 1) * calls)
                 requests = [request_of(hub) for hub in hubs]
@@ -201,11 +235,19 @@ def compare(*, rounds: int, calls: int, connections: int) -> bool:
     middle = {name: median(each) for name, each in found.items()}
     for name, each in middle.items():
         print(f"{name:>14}  {each.calls_a_second:8,.0f} calls/s  {each.cpu_ms_a_call:6.3f} ms CPU")
-    ratio = ratio_of(found["emulator"], found["bare aiohttp"])
-    floor_ratio = ratio_of(found["emulator"], found["protocol alone"])
-    print(f"{'ratio':>14}  {ratio:8.2f} to bare aiohttp (at least 0.5), ", end="")
-    print(f"{floor_ratio:.2f} to the protocol alone")
-    return ratio >= 0.5 and middle["emulator"].cpu_ms_a_call < 1.0 and peak_mib < 1024
+    print("the emulator, to")
+    ratios = {name: ratios_of(found["emulator"], found[name]) for name in list(servers)[:2]}
+    for name, ratio in ratios.items():
+        print(f"{name:>14}  {ratio.calls_a_second:8.2f} of the rate  ", end="")
+        print(f"{ratio.cpu_ms_a_call:6.2f} times the CPU")
+    bare_ratio = ratios["bare aiohttp"]
+    print("promised to bare aiohttp: at least 0.50 of the rate, at most 2.00 times the CPU")
+    return (
+        bare_ratio.calls_a_second >= 0.5
+        and bare_ratio.cpu_ms_a_call <= 2.0
+        and middle["emulator"].cpu_ms_a_call < 1.0
+        and peak_mib < 1024
+    )
 
 
 def main() -> None:

@@ -26,6 +26,11 @@ def instead_of_work(faults: Sequence[Fault]) -> Delivery | None:
     return None
 
 
+def revokes(faults: Sequence[Fault]) -> bool:
+    """Whether a fault ends the client's tokens now."""
+    return any(fault.kind is FaultKind.REVOKE_TOKENS for fault in faults)
+
+
 def locked_ids(faults: Sequence[Fault]) -> frozenset[str]:
     """Ids that a fault locks for this call; "*" for all."""
     locked: set[str] = set()

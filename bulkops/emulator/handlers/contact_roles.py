@@ -139,14 +139,14 @@ def remove_many(call: Call) -> Answer:
 
 def _remove(call: Call, target: Target, contacts: Sequence[str]) -> Answer:
     deal = target.parent
-    removed = list(zip(contacts, target.side.unlink(deal, contacts), strict=True))
-    changed = [contact for contact, gone in removed if gone]
+    absent = target.side.unlink(deal, contacts)
+    changed = [contact for n, contact in enumerate(contacts) if n not in absent]
     call.organisation.removed_roles |= {(deal, contact) for contact in changed}
     items = [
-        success(call.behaviour.delink_message, {"id": contact})
-        if gone
-        else _absent(call, deal, contact)
-        for contact, gone in removed
+        _absent(call, deal, contact)
+        if n in absent
+        else success(call.behaviour.delink_message, {"id": contact})
+        for n, contact in enumerate(contacts)
     ]
     return Answer(
         status_of(items, version=call.version, behaviour=call.behaviour),

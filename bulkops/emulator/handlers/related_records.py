@@ -22,7 +22,9 @@ from bulkops.emulator.state.seed import ROLE_SIDES
 def unlink_many(call: Call) -> Answer:
     """DELETE /{Module}/{id}/{related_list}?ids=."""
     target = related_target(call, Action.DELETE)
-    return _unlink(call, target, ids_parameter(call))
+    answer = _unlink(call, target, ids_parameter(call))
+    answer.is_asked_by_query = True
+    return answer
 
 
 def unlink_one(call: Call) -> Answer:
@@ -34,18 +36,17 @@ def unlink_one(call: Call) -> Answer:
 def _unlink(call: Call, target: Target, ids: Sequence[str]) -> Answer:
     message = call.behaviour.delink_message
     side, parent = target.side, target.parent
-    removed = side.unlink(parent, ids)
-    all_gone = all(removed)
-    changed = ids if all_gone else [each for each, gone in zip(ids, removed, strict=True) if gone]
+    absent = side.unlink(parent, ids)
+    changed = [each for n, each in enumerate(ids) if n not in absent] if absent else ids
     if (side.module, side.name) in ROLE_SIDES:
         call.organisation.removed_roles |= {(each, parent) for each in changed}
-    if all_gone:
+    if not absent:
         return Answer(200, Successes(message, ids), asked=ids, changed=changed)
     items = [
-        success(message, {"id": each})
-        if gone
-        else failure("INVALID_DATA", "relation not found", {"id": each})
-        for each, gone in zip(ids, removed, strict=True)
+        failure("INVALID_DATA", "relation not found", {"id": each})
+        if n in absent
+        else success(message, {"id": each})
+        for n, each in enumerate(ids)
     ]
     status = status_of(items, version=call.version, behaviour=call.behaviour)
     return Answer(status, {"data": items}, asked=ids, changed=changed)

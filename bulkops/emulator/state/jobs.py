@@ -90,6 +90,10 @@ class JobQueue:
         job.looks -= 1
         return job.looks == 0
 
+    def is_any_due(self, now: float) -> bool:
+        """Whether the time of a job has come."""
+        return bool(self._by_due) and self._by_due[0][0] <= now
+
     def due(self, now: float) -> Iterator[Job]:
         """Take out, one by one, the jobs whose time has come."""
         while self._by_due and self._by_due[0][0] <= now:

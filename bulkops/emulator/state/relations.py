@@ -8,7 +8,8 @@ it is first asked for, from the one there is; from then on both are kept, and ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 #: The fields a link carries (`list_price`, `Member_Status`, ...); None for most links.
@@ -50,6 +51,14 @@ def _mirrored(table: Adjacency) -> Adjacency:
             else:
                 theirs[record_id] = fields
     return made
+
+
+def _forget(table: Adjacency, record_id: str, other_id: str) -> None:
+    """Take one link out of a table; a record without links has no entry."""
+    links = table[record_id]
+    del links[other_id]
+    if not links:
+        del table[record_id]
 
 
 class Side:
@@ -127,35 +136,29 @@ class Side:
         held.update(fields)
         return True
 
-    def unlink(self, record_id: str, other_ids: Iterable[str]) -> list[bool]:
+    def unlink(self, record_id: str, other_ids: Sequence[str]) -> set[int]:
         """
-        Remove links of one record; return for each whether it was there.
+        Remove links of one record; return the positions of the ids that were not there.
 
         An id that is given twice was there the first time only.
         """
         near = self._tables.of(self._mine)
         mine = near.get(record_id)
         if mine is None:
-            return [False for _ in other_ids]
-        far = self._tables.if_there(1 - self._mine)
-        if far is None:
-            pop = mine.pop
-            removed = [pop(each, _ABSENT) is not _ABSENT for each in other_ids]
-        else:
-            removed = [self._unlink(mine, far, record_id, each) for each in other_ids]
+            return set(range(len(other_ids)))
+        had = len(mine)
+        removed = list(map(mine.pop, other_ids, repeat(_ABSENT)))
+        absent: set[int] = set()
+        if had - len(mine) != len(other_ids):
+            absent = {at for at, found in enumerate(removed) if found is _ABSENT}
         if not mine:
             del near[record_id]
-        return removed
-
-    @staticmethod
-    def _unlink(mine: dict[str, LinkFields], far: Adjacency, record_id: str, other_id: str) -> bool:
-        if mine.pop(other_id, _ABSENT) is _ABSENT:
-            return False
-        theirs = far[other_id]
-        del theirs[record_id]
-        if not theirs:
-            del far[other_id]
-        return True
+        far = self._tables.if_there(1 - self._mine)
+        if far is not None:
+            for at, other_id in enumerate(other_ids):
+                if at not in absent:
+                    _forget(far, other_id, record_id)
+        return absent
 
 
 def pair(

@@ -91,4 +91,8 @@ class World:
 
     def run_due_jobs(self, now: float) -> int:
         """End the jobs of every organisation whose time has come."""
-        return sum([each.run_due_jobs(now) for each in self.organisations.values() if each.jobs])
+        changed = 0
+        for each in self.organisations.values():
+            if each.jobs.is_any_due(now):
+                changed += each.run_due_jobs(now)
+        return changed
