@@ -8,9 +8,12 @@ One JSON object a line, each with its `type`:
   batch's.
 - `answer`: that `call` ended, and some of its lines are not settled; `doubtful` are those that
   it may have changed all the same.
-- `outcome`: a line is settled, once and for all.
+- `before`: how the `items` of a `batch` stood before its first call; `null` for what was not there.
+- `outcome`: a line is settled, once and for all; but `unknown`, and what went with an aborted
+  group (`skipped`, and `failed` with `aborted`) may be tried by a later run.
 - `job`: the server scheduled the work of a line under `job_id`.
-- `note`: anything worth knowing later (`event` says what).
+- `note`: anything worth knowing later (`event` says what). After `run.reopened` the lines that
+  went with aborted groups until then have no outcome any more.
 
 Appending never waits; `durable` does. A writer thread takes all that has gathered, writes it,
 and makes it durable with one `fsync` for everyone who waits.
@@ -40,8 +43,8 @@ class Checkpoint:
 
     With `fsync` (the default) "durable" means that a power cut cannot take it back; without it,
     that the death of this process cannot. Use as an async context manager; leaving it writes and
-    syncs what is left. Once a write has failed every further call raises `CheckpointError`: a
-    run whose log cannot be written stops.
+    syncs what is left, even if that is cancelled. Once a write has failed every further call raises
+    `CheckpointError`: a run whose log cannot be written stops.
     """
 
     def __init__(
@@ -77,15 +80,28 @@ class Checkpoint:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        await asyncio.to_thread(self._thread.join)
-        os.close(self._file)
-        if self._failure is not None and _value is None:
-            raise self._cannot(self._failure)
+        try:
+            await asyncio.to_thread(self._thread.join)
+        finally:
+            # A signal may cancel the wait, but not the writing: then the whole loop waits for it.
+            self._thread.join()
+            os.close(self._file)
+            if self._failure is not None and not isinstance(_value, Exception):
+                raise self._cannot(self._failure)
 
     def append(self, **record: Any) -> None:
-        """Add one record, stamped with `t` (seconds since 1970). Does not wait for the disk."""
+        """
+        Add one record, stamped with `t` (seconds since 1970). Does not wait for the disk.
+
+        Raises `CheckpointError` if a write has failed, or if the log is closed already.
+        """
         if self._failure is not None:
             raise self._cannot(self._failure)
+        if self._closing:
+            raise CheckpointError(
+                f"{self._path}: the checkpoint log is closed; a record came too late and is not in "
+                f"it ({record.get('type')}). Run the same command again: it is found out anew."
+            )
         line = orjson.dumps({**record, "t": round(self._clock(), 3)}) + b"\n"
         with self._wake:
             self._buffer.append(line)
@@ -116,6 +132,7 @@ class Checkpoint:
                 written += len(lines)
                 self._loop.call_soon_threadsafe(self._advance, written)
         except BaseException as error:  # noqa: BLE001  (crosses threads; raised in the loop)
+            self._failure = error
             self._loop.call_soon_threadsafe(self._fail, error)
 
     def _advance(self, written: int) -> None:
@@ -129,7 +146,6 @@ class Checkpoint:
         self._waiting = still
 
     def _fail(self, error: BaseException) -> None:
-        self._failure = error
         for _, future in self._waiting:
             if not future.done():
                 future.set_exception(self._cannot(error))

@@ -17,6 +17,8 @@ from typing import Any
 import duckdb
 import orjson
 
+from bulkops.inputs import parts_in
+from bulkops.manifest.places import file_line_sql, file_sql
 from bulkops.manifest.sql import literal, pattern
 from bulkops.model import TERMINAL, WANTED, Status
 from bulkops.planner import known_columns
@@ -35,6 +37,7 @@ COLUMNS = (
     "status",
     "code",
     "message",
+    "raw",
     "http_status",
     "attempts",
     "batch",
@@ -46,38 +49,57 @@ COLUMNS = (
 #: Statuses whose rows belong into another try. A duplicate is tried with the line it repeats.
 UNFINISHED = tuple(sorted(TERMINAL - WANTED - {Status.DUPLICATE}))
 _TOLD = ("status", "code", "message")
+#: Where a line stands, told where the manifest is several files.
+_PLACE = ("file", "file_line")
 
-#: Relation fields and carried columns as one JSON object.
-_EXTRA = """
+#: Relation fields and carried columns as one JSON object, in which a carried column wins. They are
+#: joined as text: merging takes a null inside of `extra` for a wish to remove.
+_EXTRA = r"""
     CASE WHEN fields IS NULL THEN extra WHEN extra IS NULL THEN fields
-    ELSE CAST(json_merge_patch(fields, extra) AS VARCHAR) END
+    ELSE regexp_replace(left(CASE WHEN len(list_intersect(json_keys(fields), json_keys(extra))) = 0
+        THEN fields ELSE CAST(json_merge_patch(fields, '{' || array_to_string(list_transform(
+            json_keys(extra), lambda each: CAST(to_json(each) AS VARCHAR) || ':null'), ',') || '}')
+            AS VARCHAR) END, -1) || ',' || substr(extra, 2), '^\{,', '{') END
 """
 _LOG = """
     SELECT * FROM read_json({log}, format = 'newline_delimited', ignore_errors = true, columns = {{
         type: 'VARCHAR', line: 'BIGINT', status: 'VARCHAR', code: 'VARCHAR', message: 'VARCHAR',
         http_status: 'INTEGER', attempts: 'INTEGER', batch: 'BIGINT', job_id: 'VARCHAR',
-        of_line: 'BIGINT', learnt: 'VARCHAR', t: 'DOUBLE'}})
+        of_line: 'BIGINT', learnt: 'VARCHAR', aborted: 'BOOLEAN', t: 'DOUBLE'}})
 """
 
 
 @contextmanager
 def opened(run: RunDirectory, *, memory: str = "512MB") -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection with the view `told`: the rows that have a state, with it."""
+    """
+    Open a connection with the view `told`: the rows that have a state, with it.
+
+    `file` and `file_line` are NULL unless the manifest is several files.
+    """
+    parts = parts_in(run.read_description() or {})
+    several = len(parts) > 1
     with duckdb.connect(config={"memory_limit": memory}) as connection:
         connection.execute(f"""
             CREATE TEMP VIEW log AS {_LOG.format(log=literal(pattern(run.checkpoint)))};
             CREATE TEMP VIEW told AS
-            WITH final AS (SELECT * FROM log WHERE type = 'outcome' AND status <> 'unknown'),
-            -- What is unknown may be asked about again by a later run.
+            WITH outcomes AS (
+                SELECT *, status = 'unknown' OR status = 'skipped' OR (status = 'failed'
+                    AND coalesce(aborted, false)) AS may_change
+                FROM log WHERE type = 'outcome'
+            ),
+            final AS (FROM outcomes WHERE NOT may_change),
+            -- What is unknown, or was not sent for its group's sake, may be tried by a later run.
+            -- Which is the latest its place in the log says: the clock may have been put back.
+            changing AS (SELECT *, row_number() OVER () AS place FROM outcomes WHERE may_change),
             settled AS (
                 FROM final UNION ALL BY NAME
-                SELECT * FROM log ANTI JOIN final USING (line)
-                WHERE type = 'outcome' AND status = 'unknown'
-                QUALIFY row_number() OVER (PARTITION BY line ORDER BY t DESC) = 1
+                SELECT * FROM changing ANTI JOIN final USING (line)
+                QUALIFY row_number() OVER (PARTITION BY line ORDER BY place DESC) = 1
             ),
+            jobs AS (SELECT *, row_number() OVER () AS place FROM log WHERE type = 'job'),
             scheduled AS (
-                SELECT line, arg_max(job_id, t) AS job_id, max(batch) AS batch FROM log
-                WHERE type = 'job' GROUP BY line
+                SELECT line, arg_max(job_id, place) AS job_id, max(batch) AS batch FROM jobs
+                GROUP BY line
             )
             SELECT rows.* EXCLUDE (status, code, message, of_line),
                 coalesce(settled.status, 'scheduled') AS status, settled.code, settled.message,
@@ -87,7 +109,9 @@ def opened(run: RunDirectory, *, memory: str = "512MB") -> Iterator[duckdb.DuckD
                 coalesce(settled.learnt, CASE WHEN settled.batch IS NOT NULL
                     AND settled.status <> 'skipped' THEN 'answered' END) AS learnt,
                 strftime(epoch_ms(CAST(settled.t * 1000 AS BIGINT)), '%Y-%m-%dT%H:%M:%S.%gZ')
-                    AS finished_at
+                    AS finished_at,
+                {file_sql(parts, "line") if several else "NULL"} AS file,
+                {file_line_sql(parts, "line") if several else "NULL"} AS file_line
             FROM read_parquet({literal(pattern(run.rows))}, hive_partitioning = false) AS rows
             LEFT JOIN settled USING (line)
             LEFT JOIN scheduled USING (line)
@@ -96,22 +120,30 @@ def opened(run: RunDirectory, *, memory: str = "512MB") -> Iterator[duckdb.DuckD
         yield connection
 
 
+def columns_of(run: RunDirectory) -> tuple[str, ...]:
+    """Return the columns of the outcomes of `run`; where a line stands if that is a question."""
+    if len(parts_in(run.read_description() or {})) < 2:
+        return COLUMNS
+    return ("line", *_PLACE, *COLUMNS[1:])
+
+
 def read_outcomes(run: RunDirectory, statuses: Collection[str] = ()) -> Iterator[dict[str, Any]]:
     """
     Yield the outcome of each line in manifest order; absent values are left out.
 
     `statuses` filters. Carried columns and relation fields stand under `extra`.
     """
+    columns = columns_of(run)
     with opened(run) as connection:
         result = connection.execute(
-            f"SELECT {', '.join(COLUMNS)}, fields, extra FROM told {_where(statuses)} "
+            f"SELECT {', '.join(columns)}, fields, extra FROM told {_where(statuses)} "
             "ORDER BY told.line"
         )
         while rows := result.fetchmany(5000):
             for row in rows:
                 found = {
                     name: value
-                    for name, value in zip(COLUMNS, row, strict=False)
+                    for name, value in zip(columns, row, strict=False)
                     if value is not None
                 }
                 if row[-1] is not None or row[-2] is not None:
@@ -126,8 +158,8 @@ def copy_outcomes(
     shape = "(FORMAT parquet)" if parquet else "(FORMAT csv, HEADER)"
     with opened(run) as connection:
         connection.execute(
-            f"COPY (SELECT {', '.join(COLUMNS)}, {_EXTRA} AS extra FROM told {_where(statuses)} "
-            "ORDER BY told.line) "
+            f"COPY (SELECT {', '.join(columns_of(run))}, {_EXTRA} AS extra FROM told "
+            f"{_where(statuses)} ORDER BY told.line) "
             f"TO {literal(str(target))} {shape}"
         )
 
@@ -136,8 +168,10 @@ def write_failed(run: RunDirectory, description: Mapping[str, Any]) -> int:
     """
     Write `failed.csv`: the manifest's own columns first, `status, code, message` last.
 
-    It is a manifest again, for the same options. Return the number of rows. With `on_conflict =
-    "last"` a row that a later one overruled is not in it: trying it alone would undo the later.
+    Between them stand `raw`, the text of records that could not be read, where there are such,
+    and `file, file_line` where the manifest is several files. It is a manifest again, for the
+    same options. Return the number of rows. With `on_conflict = "last"` a row that a later one
+    overruled is not in it: trying it alone would undo the later.
     """
     asked, own = description["asked"]["columns"], description["plan"]["own_columns"]
     last_wins = description["config"]["run"]["on_conflict"] == "last"
@@ -146,27 +180,43 @@ def write_failed(run: RunDirectory, description: Mapping[str, Any]) -> int:
     told = [f"outcome_{name}" if name in asked.values() else name for name in _TOLD]
     kept = [name for name in own if name not in told]
     ours = {theirs: name for name, theirs in asked.items()}
+    places = _PLACE if len(parts_in(description)) > 1 else ()
     number = 0
     with (
         opened(run) as connection,
         (run.path / "failed.csv").open("w", encoding="utf-8", newline="") as file,
     ):
         known = _known_columns(connection)
+        raw = "outcome_raw" if "raw" in asked.values() else "raw"
+        between = [f"outcome_{name}" if name in own else name for name in places]
+        if raw not in own and _has_raw(connection, run):
+            between.insert(0, raw)
         writer = csv.writer(file, lineterminator="\n")
         # The module quotes no lone carriage return by itself, and readers end a line at it.
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writerow([*kept, *told])
+        writer.writerow([*kept, *between, *told])
+        picked = [*_TOLD, *_PLACE, "raw", "fields", "extra", *known]
         result = connection.execute(
-            f"SELECT {', '.join([*_TOLD, 'fields', 'extra', *known])} FROM told "
-            f"{_where(statuses)} ORDER BY told.line"
+            f"SELECT {', '.join(picked)} FROM told {_where(statuses)} ORDER BY told.line"
         )
         while rows := result.fetchmany(5000):
             number += len(rows)
             for row in rows:
-                cells = [*_own_cells(row[3:], known, kept, ours), *row[:3]]
-                returns = any(cell is not None and "\r" in cell for cell in cells)
+                cells = _own_cells(row[6:], known, kept, ours)
+                if row[5] is not None and raw in kept:
+                    cells[kept.index(raw)] = row[5]
+                between_cells = [row[5]] * (raw in between) + list(row[3:5]) * bool(places)
+                cells += [*between_cells, *row[:3]]
+                returns = any(isinstance(cell, str) and "\r" in cell for cell in cells)
                 (quoting if returns else writer).writerow(cells)
     return number
+
+
+def _has_raw(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> bool:
+    """Tell whether a record of the manifest could not be read."""
+    rows = f"read_parquet({literal(pattern(run.rows))}, hive_partitioning = false)"
+    found = connection.execute(f"SELECT 1 FROM {rows} WHERE raw IS NOT NULL LIMIT 1").fetchone()
+    return found is not None
 
 
 def _known_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -190,8 +240,23 @@ def _own_cells(
 
 
 def _object(content: str | None) -> dict[str, Any]:
-    """Return the JSON object of a cell; none is an empty one."""
-    return json.loads(content) if content else {}
+    """Return the JSON object of a cell, its numbers as they stand; none is an empty one."""
+    return _DECODER.decode(content) if content else {}
+
+
+def _whole(digits: str) -> Any:
+    """Return a whole number, or its digits for what no 64 bits hold."""
+    number = int(digits)
+    return number if -(2**63) <= number < 2**63 else orjson.Fragment(digits)
+
+
+def _decimal(digits: str) -> Any:
+    """Return a number with a decimal point, or its digits where it would be written otherwise."""
+    number = float(digits)
+    return number if orjson.dumps(number).decode() == digits else orjson.Fragment(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_decimal)
 
 
 def _where(statuses: Collection[str]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,12 @@ class LineSet:
         self._bits[index] |= bit
         self._count += 1
         return True
+
+    def discard(self, lines: LineSet) -> None:
+        """Take out those of `lines` that are in it."""
+        kept = int.from_bytes(self._bits, "little") & ~int.from_bytes(lines._bits, "little")
+        self._bits = bytearray(kept.to_bytes(len(self._bits), "little"))
+        self._count = kept.bit_count()
 
     def __contains__(self, line: int) -> bool:
         index = line >> 3
@@ -80,24 +86,25 @@ class Calls:
         self._carried.pop(call, None)
 
     def of(self, batch: int) -> list[int]:
-        """Return the numbers of a batch's calls."""
+        """Return the numbers of a batch's calls, in no certain order."""
         if batch >= len(self._first) or not self._first[batch]:
             return []
         return [self._first[batch], *self._others.get(batch, ())]
 
-    def in_flight(self, batch: int, line: int) -> bool:
+    def in_flight(self, batch: int, line: int, *, after: int = 0) -> list[int]:
         """
-        Return whether a call that carried `line` has no answer.
+        Return the calls that carried `line`, numbered above `after`, and have no answer.
 
         Meant for lines that are not settled: a call that settled all of its lines needs no
         answer in the log.
         """
+        found = []
         for call in self.of(batch):
-            if call not in self._answered:
+            if call > after and call not in self._answered:
                 carried = self._carried.get(call)
                 if carried is None or line in carried:
-                    return True
-        return False
+                    found.append(call)
+        return found
 
 
 @dataclass(slots=True)
@@ -105,16 +112,22 @@ class Progress:
     """
     Where a run stands, by its log alone.
 
-    `unknown` lines have an outcome, but one that a later run asks about again.
+    `unknown` lines have an outcome, but one that a later run asks about again. `stopped` are the
+    settled lines of aborted groups, by their status: `reopen` makes them open again. `reopened`
+    keeps those that were, each time, and how many calls had been sent then.
     """
 
     rows: int = 0
     plan: str = ""
     settled: LineSet = field(default_factory=LineSet)
+    stopped: dict[Status, LineSet] = field(default_factory=dict)
+    reopened: list[tuple[LineSet, int]] = field(default_factory=list)
     unknown: set[int] = field(default_factory=set)
     statuses: Counter[Status] = field(default_factory=Counter)
     jobs: dict[int, str] = field(default_factory=dict)
     doubtful: set[int] = field(default_factory=set)
+    #: By call, the lines that its answer left in doubt.
+    left: dict[int, frozenset[int]] = field(default_factory=dict)
     calls: Calls = field(default_factory=Calls)
     capacities: dict[str, int] = field(default_factory=dict)
     reads: int = 0
@@ -129,9 +142,29 @@ class Progress:
     def doubts(self, batch: int, line: int) -> bool:
         """Whether an earlier try of `line`, which travels in `batch`, met silence."""
         # What a repair cut off may have said that the line was sent.
-        return self.repaired or line in self.doubtful or self.calls.in_flight(batch, line)
+        return self.repaired or line in self.doubtful or bool(self._in_flight(batch, line))
 
-    def settle(self, line: int, status: Status) -> bool:
+    def _in_flight(self, batch: int, line: int) -> list[int]:
+        # A line that was settled, and is open again, had the answer to what was sent before.
+        after = max((calls for lines, calls in self.reopened if line in lines), default=0)
+        return self.calls.in_flight(batch, line, after=after)
+
+    def silences(self, batch: int, lines: Collection[int]) -> frozenset[frozenset[int]]:
+        """
+        Return which of `lines`, all doubtful, each call of `batch` may have changed unheard.
+
+        A line stands alone where the log does not name its call: only its own answer tells.
+        """
+        wanted = frozenset(lines)
+        calls = {each: set(wanted & self.left.get(each, set())) for each in self.calls.of(batch)}
+        for line in wanted:
+            for call in self._in_flight(batch, line):
+                calls[call].add(line)
+        named = set[int]().union(*calls.values()) if not self.repaired else set[int]()
+        alone = (frozenset({line}) for line in wanted - named)
+        return frozenset({*map(frozenset, filter(None, calls.values())), *alone})
+
+    def settle(self, line: int, status: Status, *, aborted: bool = False) -> bool:
         """Take note of an outcome; return whether it is news. Only `unknown` may be replaced."""
         if line in self.settled or (status is Status.UNKNOWN and line in self.unknown):
             return False
@@ -144,9 +177,21 @@ class Progress:
         else:
             self.settled.add(line)
             self.doubtful.discard(line)
+            if status is Status.SKIPPED or (aborted and status is Status.FAILED):
+                self.stopped.setdefault(status, LineSet()).add(line)
         self.statuses[status] += 1
         self.jobs.pop(line, None)
         return True
+
+    def reopen(self) -> int:
+        """Make the lines of aborted groups open, as if they had no outcome; return how many."""
+        for status, lines in self.stopped.items():
+            self.settled.discard(lines)
+            self.statuses[status] -= len(lines)
+            self.reopened.append((lines, self.calls.count))
+        count = sum(map(len, self.stopped.values()))
+        self.stopped = {}
+        return count
 
     def take(self, record: Mapping[str, Any]) -> None:
         """
@@ -156,7 +201,8 @@ class Progress:
         """
         match record["type"]:
             case "outcome":
-                self.settle(record["line"], Status(record["status"]))
+                aborted = record.get("aborted", False)
+                self.settle(record["line"], Status(record["status"]), aborted=aborted)
             case "sent":
                 lines = record.get("lines")
                 carried = None if lines is None else frozenset(lines)
@@ -164,8 +210,11 @@ class Progress:
                 self.stop = ""
             case "answer":
                 self.calls.answer(record["call"])
-                doubtful = (line for line in record.get("doubtful", ()) if line not in self.settled)
+                doubtful = [line for line in record.get("doubtful", ()) if line not in self.settled]
                 self.doubtful.update(doubtful)
+                if doubtful:
+                    before = self.left.get(record["call"], frozenset())
+                    self.left[record["call"]] = before.union(doubtful)
             case "job":
                 if record["line"] not in self.settled and record["line"] not in self.unknown:
                     self.jobs[record["line"]] = record["job_id"]
@@ -185,5 +234,7 @@ class Progress:
                 self.stop = record.get("reason", "")
             case "call.read":
                 self.reads += 1
+            case "run.reopened":
+                self.reopen()
             case "log.repaired":
                 self.repaired = True

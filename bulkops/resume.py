@@ -4,8 +4,7 @@ Read a checkpoint log back: what is settled, what is pending, what is in doubt.
 A crash may tear the last line; it is cut off. A line that cannot be read anywhere else is damage
 that nobody should guess about, and is refused with its byte offset.
 
-A short log is read line by line. A long one is mostly outcomes, which DuckDB counts and turns
-into a bit for each line; only the other records are looked at one by one.
+A short log is read line by line here, a long one at once (see `long_log.py`).
 """
 
 from __future__ import annotations
@@ -14,19 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import orjson
 
 from bulkops.checkpoint import SCHEMA_VERSION
 from bulkops.errors import CheckpointError
-from bulkops.manifest.sql import literal, pattern
-from bulkops.model import Status
-from bulkops.progress import LineSet, Progress
+from bulkops.long_log import read_at_once
+from bulkops.progress import Progress
 
 #: From this size on a log is read by DuckDB, which takes a moment to start.
 LONG_BYTES = 8_000_000
 _TAIL_BYTES = 1 << 20
-_OUTCOME = b'{"type":"outcome"'
 
 
 def read_progress(path: Path, *, mend: bool, long_bytes: int = LONG_BYTES) -> Progress:
@@ -118,76 +114,7 @@ def _read_long(path: Path) -> Progress | None:
     if first is None:
         return None
     _check_header(path, first)
-    progress = Progress()
-    try:
-        progress.take(first)
-        with duckdb.connect(config={"memory_limit": "200MB"}) as connection:
-            counted = _take_outcomes(connection, path, progress)
-            # Once every line is settled, nobody asks what the calls in between were.
-            done = progress.finished and not progress.unknown
-            others = done or _take_others(connection, path, progress)
-    except (duckdb.Error, IndexError, KeyError, TypeError, ValueError):
-        return None
-    progress.jobs = {
-        line: job
-        for line, job in progress.jobs.items()
-        if line not in progress.settled and line not in progress.unknown
-    }
-    progress.doubtful = {line for line in progress.doubtful if line not in progress.settled}
-    return progress if counted and others else None
-
-
-def _take_outcomes(connection: duckdb.DuckDBPyConnection, path: Path, progress: Progress) -> bool:
-    """Take all outcomes at once; return whether each line has but one that is not `unknown`."""
-    rows = connection.execute(f"""
-        SELECT type, status, event, count(*),
-            bitstring_agg(line, 0, {progress.rows}) FILTER (type = 'outcome')
-        FROM read_json({literal(pattern(path))}, format = 'newline_delimited',
-            columns = {{type: 'VARCHAR', line: 'BIGINT', status: 'VARCHAR', event: 'VARCHAR'}})
-        GROUP BY type, status, event
-    """).fetchall()
-    bits, unknown, count = 0, 0, 0
-    for kind, status, event, number, digits in rows:
-        if kind != "outcome":
-            progress.reads += number if event == "call.read" else 0
-            progress.calls.count += number if kind == "sent" else 0
-            continue
-        found = int(digits[::-1], 2)
-        if status == Status.UNKNOWN:
-            unknown = found
-        else:
-            bits |= found
-            count += number
-            progress.statuses[Status(status)] = number
-    length = progress.rows // 8 + 1
-    progress.settled = LineSet(bits.to_bytes(length, "little"))
-    still = unknown & ~bits
-    while still:
-        line = still.bit_length() - 1
-        still ^= 1 << line
-        progress.unknown.add(line)
-    progress.doubtful |= progress.unknown
-    if progress.unknown:
-        progress.statuses[Status.UNKNOWN] = len(progress.unknown)
-    return len(progress.settled) == count
-
-
-def _take_others(connection: duckdb.DuckDBPyConnection, path: Path, progress: Progress) -> bool:
-    """Take every record that is no outcome, in the order of the log."""
-    result = connection.execute(f"""
-        SELECT raw FROM read_csv({literal(pattern(path))}, columns = {{raw: 'VARCHAR'}},
-            delim = '\x01', quote = '', escape = '', header = false, auto_detect = false)
-        WHERE NOT starts_with(raw, {literal(_OUTCOME.decode())})
-    """)
-    progress.reads = progress.calls.count = 0
-    result.fetchmany(1)
-    while rows := result.fetchmany(5000):
-        for (raw,) in rows:
-            record = orjson.loads(raw)
-            if record["type"] == "outcome":
-                return False
-            progress.take(record)
-    return True
+    return read_at_once(path, first)
 
 
 def _lines(path: Path, good: int) -> Iterator[tuple[int, bytes]]:

@@ -81,8 +81,11 @@ class Settling:
     What settling knows beside the exchange.
 
     `doubtful` holds the lines of earlier tries that met silence; `known` the ids of the
-    organisation's territories, `None` while they have not been read.
+    organisation's territories, `None` while they have not been read. `silent` are the lines of
+    each silent call of an earlier process, for these need not have carried all that travels now;
+    every silent call of this process has.
     """
 
     doubtful: Collection[int] = frozenset()
     known: Collection[str] | None = None
+    silent: Collection[frozenset[int]] = ()

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,60 @@ async def test_closing_writes_and_syncs_what_is_left(path: Path, disk: Disk) -> 
             log.append(type="outcome", line=line)
     assert len(records(path)) == 1000
     assert disk.syncs > 0
+
+
+def writers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "checkpoint"]
+
+
+async def cancelled_while_closing(path: Path, disk: Disk, meanwhile: Callable[[], None]) -> None:
+    """Cancel the end of a block while its last sync is under way; `meanwhile` ends that sync."""
+    leaving = asyncio.Event()
+
+    async def run() -> None:
+        async with Checkpoint(path) as log:
+            log.append(type="outcome", line=1)
+            await disk.busy()
+            log.append(type="outcome", line=2)
+            leaving.set()
+
+    disk.free.clear()
+    running = asyncio.create_task(run())
+    await leaving.wait()
+    running.cancel()
+    timer = threading.Timer(0.02, meanwhile)
+    timer.start()
+    await running
+
+
+async def test_a_signal_cannot_cancel_the_end(path: Path, disk: Disk) -> None:
+    """Cancelled while it closes, the log still writes and syncs all it was given, and closes."""
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled_while_closing(path, disk, disk.free.set)
+    assert [1, 2] == [each["line"] for each in records(path)]
+    assert disk.syncs == 2
+    assert writers() == []
+
+
+async def test_a_cancelled_end_still_tells_of_a_failing_disk(path: Path, disk: Disk) -> None:
+    """That the run was interrupted is no reason to hide that its log is not whole."""
+
+    def fail() -> None:
+        disk.error = OSError(errno.EIO, os.strerror(errno.EIO))
+        disk.free.set()
+
+    with pytest.raises(CheckpointError, match="Input/output error"):
+        await cancelled_while_closing(path, disk, fail)
+    assert writers() == []
+
+
+async def test_a_closed_log_takes_nothing_more(path: Path) -> None:
+    """What is appended too late is an error that says so, not a record that is nowhere."""
+    async with Checkpoint(path) as log:
+        log.append(type="outcome", line=1)
+    with pytest.raises(CheckpointError, match="is closed"):
+        log.append(type="outcome", line=2)
+    assert [1] == [each["line"] for each in records(path)]
 
 
 async def test_what_was_there_is_kept(path: Path) -> None:

@@ -37,11 +37,6 @@ _HEADER = ",".join(_COLUMNS) + "\n"
 Run = Callable[..., Prepared]
 
 
-def broken(reason: str) -> pytest.MarkDecorator:
-    """Mark a test of what is known to be wrong, until it is mended."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Plan each manifest of this file once, whatever the number of its runs."""
@@ -272,6 +267,21 @@ def test_of_what_stays_unknown_the_latest_counts(run: Run) -> None:
     assert ["not_asked"] == [each["code"] for each in read_outcomes(made.run)]
 
 
+def test_a_clock_that_went_back_does_not_change_what_is_the_latest(run: Run) -> None:
+    """The place in the log says what came last, of jobs and of vain askings; no clock does."""
+    made = run(
+        UNLINKS,
+        job(1, "early", 900.0),
+        job(1, "late", 100.0),
+        outcome(2, "unknown", code="no_reply") | {"t": 900.0},
+        outcome(2, "unknown", code="not_asked") | {"t": 100.0},
+    )
+
+    assert [("scheduled", "late", None), ("unknown", None, "not_asked")] == [
+        (each["status"], each.get("job_id"), each.get("code")) for each in read_outcomes(made.run)
+    ]
+
+
 def test_how_an_outcome_was_learnt_is_told(run: Run) -> None:
     """As the log says; an answer, where a line was sent and it says nothing; else not at all."""
     made = run(
@@ -361,7 +371,6 @@ def test_files_of_outcomes_have_all_columns(run: Run, tmp_path: Path, parquet: b
     ] == rows
 
 
-@broken("json_merge_patch takes null for a wish to remove, also inside of values")
 def test_files_of_outcomes_have_the_whole_extra(run: Run, tmp_path: Path) -> None:
     """Fields and carried values are one object in the files, as in the lines of JSON."""
     row = {"op": "link", "module": "Leads", "record_id": "1", "related_list": "Campaigns"}
@@ -563,18 +572,100 @@ def test_failed_rows_with_mapped_fields(run: Run) -> None:
 
 
 def test_a_row_that_was_no_record_is_told_of(run: Run) -> None:
-    """A row that broke as CSV has no cells; its place, and why, are there."""
+    """A row that broke as CSV has no cells, but its text; its place, and why, are there."""
     made = run(
         _HEADER + "unlink,Leads,1,Campaigns,2,surplus\nunlink,Leads,1,Campaigns,2\n",
         outcome(1, "invalid", code="too_many_fields", message="line 1: 6 fields, expected 5"),
     )
     number, text = failed_of(made)
-    _, rows = table(text)
+    header, rows = table(text)
+    (told,) = read_outcomes(made.run)
 
     assert 1 == number
-    assert ["", "", "", "", "", "invalid", "too_many_fields", "line 1: 6 fields, expected 5"] == [
-        *rows[0].values()
-    ]
+    assert [*_COLUMNS, "raw", "status", "code", "message"] == header
+    assert [
+        *[""] * 5,
+        "unlink,Leads,1,Campaigns,2,surplus",
+        "invalid",
+        "too_many_fields",
+        "line 1: 6 fields, expected 5",
+    ] == [*rows[0].values()]
+    assert "unlink,Leads,1,Campaigns,2,surplus" == told["raw"]
+
+
+def test_the_text_of_a_row_that_was_no_record_outlives_a_retry(run: Run) -> None:
+    """Broken again or read this time, what stood in the manifest stays in the column `raw`."""
+    made = run(
+        _HEADER + 'unlink,Leads,1,"Camp"x,2\nunlink,Leads\nunlink,Leads,1,Campaigns,2\n',
+        *(outcome(line, "invalid") for line in (1, 2)),
+    )
+    retried = again(made)
+    head = {"type": "run", "v": 1, "plan": retried.digest, "rows": retried.rows}
+    write_log(retried, head, *(outcome(line, "invalid") for line in (1, 2)))
+
+    for each in (made, retried):
+        header, rows = table(failed_of(each)[1])
+        assert [*_COLUMNS, "raw", "status", "code", "message"] == header
+        assert ['unlink,Leads,1,"Camp"x,2', "unlink,Leads"] == [row["raw"] for row in rows]
+
+
+def test_a_column_named_raw_holds_the_text_of_what_could_not_be_read(run: Run) -> None:
+    """A row has either cells of its own or a text, so one column has room for both."""
+    made = run(
+        _HEADER.strip() + ",raw\nunlink,Leads,1,Campaigns,2,mine\nunlink\n",
+        outcome(1),
+        outcome(2, "invalid"),
+    )
+    header, rows = table(failed_of(made)[1])
+
+    assert [*_COLUMNS, "raw", "status", "code", "message"] == header
+    assert ["mine", "unlink"] == [row["raw"] for row in rows]
+
+
+def test_a_column_named_raw_that_means_something_to_us_is_left_alone(run: Run) -> None:
+    """Where it is mapped, the text has another name: a retry must not read it as a value."""
+    made = run(
+        "op,module,record_id,related_list,raw\nunlink,Leads,1,Campaigns,2\nunlink\n",
+        outcome(1),
+        outcome(2, "invalid"),
+        columns={"related_id": "raw"},
+    )
+    _, rows = table(failed_of(made)[1])
+
+    assert [("2", ""), ("", "unlink")] == [(row["raw"], row["outcome_raw"]) for row in rows]
+    assert wished(made) == wished(again(made))
+
+
+def test_numbers_are_carried_as_they_stand(run: Run, tmp_path: Path) -> None:
+    """Whatever size or precision a number of JSON has, no digit of it changes."""
+    numbers = '{"a":123456789012345678901234567890,"b":1.50,"c":4.15e18,"d":0.1,"e":7}'
+    made = run(
+        '{"op":"unlink","module":"Leads","record_id":"1","related_list":"Campaigns",'
+        f'"related_id":"2","n":{numbers}}}\n',
+        outcome(1),
+        name="manifest.jsonl",
+    )
+    (told,) = read_outcomes(made.run)
+    copy_outcomes(made.run, tmp_path / "outcomes.csv")
+    _, rows = table((tmp_path / "outcomes.csv").read_text(encoding="utf-8"))
+
+    assert f'"n":{numbers}'.encode() in to_line(told)
+    assert f'{{"n":{numbers}}}' == rows[0]["extra"]
+    assert numbers == table(failed_of(made)[1])[1][0]["n"]
+
+
+def test_a_carried_column_wins_over_a_field_of_its_name(run: Run, tmp_path: Path) -> None:
+    """In the files as in the lines: the manifest's own `Status` beside one mapped from another."""
+    made = run(
+        _HEADER.strip() + ",Member,Status,note\nlink,Leads,1,Campaigns,2,Active,own,x\n",
+        outcome(1),
+        columns={"Status": "Member"},
+    )
+    copy_outcomes(made.run, tmp_path / "outcomes.csv")
+    _, rows = table((tmp_path / "outcomes.csv").read_text(encoding="utf-8"))
+    (told,) = read_outcomes(made.run)
+
+    assert {"Status": "own", "note": "x"} == told["extra"] == json.loads(rows[0]["extra"])
 
 
 def test_what_a_later_row_overruled_is_not_tried_again(run: Run) -> None:
@@ -741,7 +832,6 @@ def test_a_mapped_column_of_the_name_of_ours_is_not_lost(
             "op,module,record_id,related_list,related_id\nadd,Leads,1,Campaigns,2\n",
             {"fixed": {"op": "link"}},
             id="set",
-            marks=broken("the value that was set is written where the manifest had its own"),
         ),
     ],
 )

@@ -52,12 +52,16 @@ def state(progress: Progress, *, lines: int = 10) -> dict[str, Any]:
         "statuses": +progress.statuses,
         "jobs": progress.jobs,
         "doubts": {(b, line) for b in range(6) for line in asked if progress.doubts(b, line)},
-        "sent": {batch: progress.calls.of(batch) for batch in range(6)},
+        "sent": {batch: sorted(progress.calls.of(batch)) for batch in range(6)},
         "capacities": progress.capacities,
         "calls": progress.calls.count,
         "reads": progress.reads,
         "unknown": progress.unknown,
         "stop": progress.stop,
+        "stopped": {
+            status: {line for line in asked if line in found}
+            for status, found in progress.stopped.items()
+        },
         "finished": progress.finished,
     }
 
@@ -142,6 +146,40 @@ def test_after_a_repair_everything_is_in_doubt() -> None:
     """What was cut off may have said that any line was sent."""
     progress = Progress()
     progress.take({"type": "note", "event": "log.repaired"})
+    assert progress.doubts(1, 1)
+
+
+def test_what_went_with_an_aborted_group_can_be_opened_again() -> None:
+    """Skipped lines, and those that were refused with the group; nothing else, and once."""
+    progress = Progress(rows=4)
+    for line, status, aborted in (
+        (1, "succeeded", True),
+        (2, "failed", True),
+        (3, "failed", False),
+        (4, "skipped", True),
+    ):
+        record = {"type": "outcome", "line": line, "status": status}
+        progress.take({**record, "aborted": True} if aborted else record)
+    assert progress.finished
+    assert progress.reopen() == 2
+    assert {line for line in range(1, 5) if line in progress.settled} == {1, 3}
+    assert +progress.statuses == {Status.SUCCEEDED: 1, Status.FAILED: 1}
+    assert progress.reopen() == 0
+    assert progress.settle(4, Status.SUCCEEDED)
+    assert not progress.settle(3, Status.SUCCEEDED)
+
+
+def test_a_line_that_is_open_again_is_in_doubt_only_for_what_was_sent_since() -> None:
+    """The call that was refused had its answer, though the log needed no word of it."""
+    progress = Progress(rows=2)
+    progress.take({"type": "sent", "batch": 1, "attempt": 1, "call": 1})
+    progress.take({"type": "outcome", "line": 1, "status": "failed", "aborted": True})
+    progress.take({"type": "note", "event": "run.reopened"})
+    assert [progress.doubts(1, line) for line in (1, 2)] == [False, True]
+    progress.take({"type": "sent", "batch": 1, "attempt": 1, "call": 2})
+    assert progress.doubts(1, 1)
+    # Opened again without being settled in between, it stays in doubt.
+    progress.take({"type": "note", "event": "run.reopened"})
     assert progress.doubts(1, 1)
 
 
@@ -265,7 +303,10 @@ CALLS = st.integers(1, 9)
 RECORDS = st.one_of(
     st.fixed_dictionaries(
         {"type": st.just("outcome"), "line": LINES, "status": st.sampled_from(sorted(Status))},
-        optional={"code": st.sampled_from(("SUCCESS", "INVALID_DATA"))},
+        optional={
+            "code": st.sampled_from(("SUCCESS", "INVALID_DATA")),
+            "aborted": st.just(True),
+        },
     ),
     st.fixed_dictionaries(
         {"type": st.just("sent"), "batch": BATCHES, "attempt": st.just(1), "call": CALLS},
@@ -277,7 +318,10 @@ RECORDS = st.one_of(
     ),
     st.fixed_dictionaries({"type": st.just("job"), "line": LINES, "job_id": st.just("5")}),
     st.fixed_dictionaries(
-        {"type": st.just("note"), "event": st.sampled_from(("run.started", "call.read"))}
+        {
+            "type": st.just("note"),
+            "event": st.sampled_from(("run.started", "call.read", "run.reopened")),
+        }
     ),
 )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bulkops import long_log
 from bulkops.checkpoint import header
 from bulkops.errors import CheckpointError
+from bulkops.long_log import read_at_once
 from bulkops.progress import Progress
 from bulkops.repair import repair
 from bulkops.resume import read_progress
@@ -19,14 +22,15 @@ from bulkops.rundir import RunDirectory
 
 _ROWS = 40
 _LINES = st.integers(1, _ROWS)
-_STATUSES = st.sampled_from(["succeeded", "unchanged", "failed", "invalid", "unknown"])
+_STATUSES = st.sampled_from(["succeeded", "unchanged", "failed", "invalid", "skipped", "unknown"])
 _CALLS = st.integers(1, 30)
 _RECORDS = st.lists(
     st.one_of(
         st.builds(
-            lambda line, status: {"type": "outcome", "line": line, "status": status},
+            lambda line, status, more: {"type": "outcome", "line": line, "status": status, **more},
             _LINES,
             _STATUSES,
+            st.sampled_from([{}, {}, {"aborted": True}]),
         ),
         st.builds(
             lambda batch, call, lines: {
@@ -50,6 +54,8 @@ _RECORDS = st.lists(
                 {"type": "note", "event": "call.read", "path": "/crm"},
                 {"type": "note", "event": "run.stopped", "reason": "a 'quoted' reason"},
                 {"type": "note", "event": "capacity.learnt", "spec": "x", "limit": 10},
+                {"type": "note", "event": "run.reopened"},
+                {"type": "note", "event": "log.repaired", "lost_bytes": 7},
                 {"type": "later", "what": "a record of a later version"},
             ]
         ),
@@ -72,30 +78,150 @@ def shown(progress: Progress) -> dict[str, Any]:
         "unknown": progress.unknown,
         "statuses": dict(+progress.statuses),
         "jobs": progress.jobs,
-        # A finished run asks for no doubts, and its long log is not searched for them.
-        "doubts": []
-        if progress.finished and not progress.unknown
-        else [
+        "doubts": [
             (batch, line)
             for batch in range(6)
             for line in lines
             if line not in progress.settled and progress.doubts(batch, line)
         ],
+        "silences": [
+            progress.silences(
+                batch,
+                [
+                    line
+                    for line in lines
+                    if line not in progress.settled and progress.doubts(batch, line)
+                ],
+            )
+            for batch in range(6)
+        ],
+        "sent": [sorted(progress.calls.of(batch)) for batch in range(6)],
         "calls": progress.calls.count,
         "reads": progress.reads,
+        "stop": progress.stop,
+        "capacities": progress.capacities,
+        "stopped": {
+            status: [line for line in lines if line in stopped]
+            for status, stopped in progress.stopped.items()
+        },
     }
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(records=_RECORDS)
 def test_both_readings_agree(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     """Whatever a run wrote, in whatever order, is one state."""
-    path = tmp_path / "checkpoint.jsonl"
+    agree(tmp_path / "checkpoint.jsonl", records)
+
+
+def agree(path: Path, records: list[dict[str, Any]]) -> Progress:
+    """Read a log both ways, compare, and return the exact state."""
     write(path, records)
     exact = read_progress(path, mend=True, long_bytes=1 << 40)
     assert shown(exact) == shown(read_progress(path, mend=True, long_bytes=0))
+    return exact
+
+
+def taken_at_once(path: Path, records: list[dict[str, Any]]) -> bool:
+    """Whether a log that both readings agree on needs no exact reading."""
+    agree(path, records)
+    return read_at_once(path, dict(header("r", "p", _ROWS))) is not None
+
+
+_SENT = {"type": "sent", "batch": 1, "attempt": 1, "call": 1}
+_JOBS = [{"type": "job", "batch": 1, "line": 1, "job_id": each} for each in ("8", "9")]
+_STOP = {"type": "note", "event": "run.stopped", "reason": "the first"}
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [_SENT, *_JOBS],
+        [_SENT, *reversed(_JOBS), {"type": "outcome", "line": 2, "status": "unknown"}],
+        [_STOP, _SENT],
+        [_SENT, _STOP, {**_STOP, "reason": "the last"}],
+        [_SENT, {"type": "answer", "batch": 1, "call": 1, "doubtful": [3]}, _STOP],
+        [{**_SENT, "lines": [4, 5]}, {**_SENT, "call": 2, "lines": [4]}],
+        [
+            {"type": "note", "event": "capacity.learnt", "spec": "x", "limit": limit}
+            for limit in (50, 25, 10)
+        ],
+    ],
+    ids=["jobs", "jobs turned", "sent since", "stopped twice", "doubt", "parts", "capacity"],
+)
+def test_what_has_an_order_is_read_at_once_too(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    """The last job, the last stop and the last limit count, and need no exact reading."""
+    assert taken_at_once(tmp_path / "checkpoint.jsonl", records)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"type": "outcome", "line": 1, "status": "failed"}] * 2,
+        [
+            {"type": "outcome", "line": 1, "status": "skipped"},
+            {"type": "note", "event": "run.reopened"},
+        ],
+        [{**_SENT, "lines": [1]}, {**_SENT, "batch": 2, "lines": [2]}],
+    ],
+    ids=["settled twice", "reopened", "a number twice"],
+)
+def test_what_only_its_order_explains_is_read_exactly(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    """Rare as it is, it costs time rather than a wrong state."""
+    assert not taken_at_once(tmp_path / "checkpoint.jsonl", records)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "sent", "attempt": 1, "call": 1},
+        {"type": "sent", "batch": 1, "attempt": 1},
+        {"type": "answer", "batch": 1, "doubtful": [1]},
+        {"type": "job", "line": 1},
+        {"type": "note", "reason": "no event"},
+        {"type": "note", "event": "capacity.learnt", "spec": "x"},
+        {"type": "outcome", "line": "x", "status": "failed"},
+        {"type": "outcome", "status": "failed"},
+        {"type": "outcome", "line": 1},
+        {"t": 1},
+    ],
+    ids=orjson.dumps,
+)
+def test_a_record_that_lacks_something_is_refused_at_once_too(
+    tmp_path: Path, record: dict[str, Any]
+) -> None:
+    """A long log is held to what a short one is, and the place is named."""
+    path = tmp_path / "checkpoint.jsonl"
+    write(path, [record, _SENT])
+    offset = path.read_bytes().index(b"\n") + 1
+    with pytest.raises(CheckpointError, match=f"byte {offset} "):
+        read_progress(path, mend=True, long_bytes=0)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(records=_RECORDS)
+def test_more_calls_than_there_is_memory_for_come_one_by_one(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    """Where they cannot be gathered with the outcomes, they are read after them."""
+    query = long_log._query
+
+    def exhausted(path: Path, rows: int, *, calls: bool = True) -> str:
+        if calls:
+            raise duckdb.OutOfMemoryException("as if there were millions of calls")
+        return query(path, rows, calls=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long_log, "_query", exhausted)
+        agree(tmp_path / "checkpoint.jsonl", records)
 
 
 def test_a_finished_long_log_needs_its_outcomes_alone(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 from rich.console import Console
 
 from bulkops.config import Config, load_config
 from bulkops.errors import NotConfirmedError, UsageError
 from bulkops.log import Redactor, configure
+from bulkops.manifest import Format
 from bulkops.rundir import RunDirectory, find_run
 
 ConfigPath = Annotated[
@@ -37,6 +39,10 @@ Fields = Annotated[
 ]
 RunDir = Annotated[
     Path | None, typer.Option("--run-dir", metavar="DIR", help="Where the run lives.")
+]
+InputFormat = Annotated[
+    Format | None,
+    typer.Option("--format", help="What the manifest is, whatever its name and first bytes say."),
 ]
 New = Annotated[bool, typer.Option("--new", help="Start over under a new name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -88,3 +94,8 @@ def confirm(question: str, *, yes: bool) -> None:
 def named_run(config: Config, run: str) -> RunDirectory:
     """Return the run that a user names."""
     return find_run(config.run.directory, run)
+
+
+def print_json(value: object) -> None:
+    """Print a value for machines: JSON on standard output."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -5,20 +5,19 @@ The verbs that look at a run: `status`, `outcomes`, and `repair` for a damaged o
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
-from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, talk
+from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, print_json, talk
 from bulkops.cli.words import print_status
 from bulkops.errors import UsageError
 from bulkops.execute import final_code, progress_of, tally_of
 from bulkops.model import Status
 from bulkops.outcomes import copy_outcomes, read_outcomes, to_line
-from bulkops.planner.summary import Summary
-from bulkops.prepare import Prepared
+from bulkops.prepare import load
 from bulkops.repair import repair
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")]
@@ -38,9 +37,7 @@ def status(run: RunArgument, *, config: ConfigPath = None, as_json: AsJson = Fal
     """
     loaded, _ = begin(config, verbose=0, quiet=False)
     directory = named_run(loaded, run)
-    description = directory.read_description() or {}
-    summary = Summary.from_json(description["plan"]["summary"])
-    prepared = Prepared(directory, description, summary, made=False)
+    prepared = load(directory)
     progress = progress_of(prepared, mend=False)
     tally = tally_of(prepared, progress)
     begun = directory.checkpoint.exists()
@@ -59,7 +56,7 @@ def status(run: RunArgument, *, config: ConfigPath = None, as_json: AsJson = Fal
         "exit": int(final_code(tally)) if finished else None,
     }
     if as_json:
-        sys.stdout.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(facts)
     else:
         print_status(facts)
 
@@ -110,10 +107,9 @@ def outcomes(
         talk().print(f"run {directory.name} has not begun; there are no outcomes yet")
         return
     if shape == "jsonl":
-        sink = output.open("wb") if output else sys.stdout.buffer
-        for outcome in read_outcomes(directory, wanted):
-            sink.write(to_line(outcome))
-        sink.flush()
+        with output.open("wb") if output else nullcontext(sys.stdout.buffer) as sink:
+            sink.writelines(map(to_line, read_outcomes(directory, wanted)))
+            sink.flush()
         return
     if shape == "parquet" and output is None:
         raise UsageError("--format parquet needs --output FILE")
