@@ -26,6 +26,7 @@ from pydantic import (
 
 from bulkops.config import Config, merged, read_toml, usage_error
 from bulkops.errors import UsageError
+from bulkops.manifest import Format
 from bulkops.sections import Limits, Section
 
 #: The tables of the configuration that a job may speak of.
@@ -55,6 +56,12 @@ def _field(name: str) -> str:
     return name
 
 
+def _id(text: str) -> str:
+    if not re.fullmatch(r"\d{1,20}", text, re.ASCII):
+        raise ValueError("expected an id as text, digits alone")
+    return text
+
+
 Column = Annotated[str, AfterValidator(_column)]
 
 
@@ -62,21 +69,30 @@ class Job(Section):
     """
     A job file, read but not yet laid over a configuration.
 
-    `manifest` stands relative to the working directory if the path of the job file does; `STDIN`
-    is kept as it is. `operation` is empty if the manifest has an `op` column. `columns` says
-    which of the manifest's own columns each of ours is, `fixed` fills ours with one value in
-    every row, and `fields` are the columns that `link` sends as relation fields. `tables` are
-    the tables of the configuration, as written.
+    `manifest`, a file or several, stands relative to the working directory if the path of the job
+    file does; `STDIN` is kept as it is, and a pattern is not spelled out. `format` says what the
+    files are, if not their names. `operation` is empty if the manifest has an `op` column.
+    `columns` says which of the manifest's own columns each of ours is, `fixed` fills ours with
+    one value in every row, and `fields` are the columns that `link` sends as relation fields.
+    `tables` are the tables of the configuration, as written.
+
+    A job file with `desired` in place of `manifest` is one of a reconciliation (`reconciles`), and
+    `manifest` is that file here; `parents`, `actual` and `territories` are for it alone.
     """
 
     source: Path
     tables: Mapping[str, Any]
-    manifest: Path
+    manifest: Path | tuple[Path, ...]
+    format: Format | None = None
     operation: str = ""
     columns: Mapping[Column, Column] = Field(default_factory=dict)
     fixed: Mapping[Column, Annotated[str, BeforeValidator(_text)]] = Field(default_factory=dict)
     fields: tuple[Annotated[str, AfterValidator(_field)], ...] = ()
     confirm: StrictBool = True
+    reconciles: bool = False
+    parents: Path | None = None
+    actual: Path | None = None
+    territories: tuple[Annotated[str, AfterValidator(_id)], ...] = ()
 
     @field_validator("operation")
     @classmethod
@@ -94,8 +110,23 @@ class Job(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.reconciles and self.operation:
+            raise ValueError("operation with desired; what is done follows from the difference")
+        scope = [name for name in _OF_RECONCILIATIONS if getattr(self, name)]
+        if scope and not self.reconciles:
+            raise ValueError(
+                f"{', '.join(scope)} without desired; expected it in place of manifest"
+            )
+        return self
 
-_KEYS: Final = tuple(name for name in Job.model_fields if name not in {"source", "tables"})
+
+_OF_RECONCILIATIONS: Final = ("parents", "actual", "territories")
+_KEYS: Final = (
+    *(name for name in Job.model_fields if name not in {"source", "tables", "reconciles"}),
+    "desired",
+)
 
 
 def load_job(path: Path) -> Job:
@@ -107,12 +138,17 @@ def load_job(path: Path) -> Job:
     """
     content, _ = read_toml(path)
     _refuse_unknown(path, content)
-    if not content.get("manifest") or not isinstance(content["manifest"], str):
-        raise UsageError(f'{path}: manifest: expected the path of a file, or "-"')
-    manifest = Path(content["manifest"]).expanduser()
     tables = {name: content[name] for name in TABLES if name in content}
     own = {name: content[name] for name in _KEYS if name in content}
-    own["manifest"] = manifest if manifest == STDIN else path.parent / manifest
+    own["reconciles"] = own.pop("desired", None) is not None
+    if own["reconciles"] and "manifest" in content:
+        raise UsageError(f"{path}: desired: with manifest; expected one of them")
+    kind = "desired" if own["reconciles"] else "manifest"
+    own["manifest"] = _manifest(path, content.get(kind), kind=kind)
+    for name in ("parents", "actual"):
+        if name in content:
+            found = _manifest(path, content[name], kind=name)
+            own[name] = found if isinstance(found, Path) else content[name]
     try:
         job = Job.model_validate({**own, "source": path, "tables": tables})
     except ValidationError as error:
@@ -123,6 +159,16 @@ def load_job(path: Path) -> Job:
         if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
             raise usage_error(error, origin=lambda _: str(path)) from None
     return job
+
+
+def _manifest(path: Path, said: object, *, kind: str) -> Path | tuple[Path, ...]:
+    """Return the manifest of the job file at `path`: a file, or several from a list."""
+    several: list[Any] = said if isinstance(said, list) else [said]
+    if not several or not all(isinstance(each, str) and each for each in several):
+        raise UsageError(f'{path}: {kind}: expected the path of a file, "-", or a list of such')
+    words = [Path(each).expanduser() for each in several]
+    found = tuple(word if word == STDIN else path.parent / word for word in words)
+    return found if isinstance(said, list) else found[0]
 
 
 def apply(job: Job, config: Config) -> Config:
@@ -136,6 +182,12 @@ def apply(job: Job, config: Config) -> Config:
         result = Config.model_validate(merged(config.model_dump(exclude_unset=True), job.tables))
     except ValidationError as error:
         raise usage_error(error, origin=lambda _: str(job.source)) from None
+    for key in ("ledger", "organisation"):
+        if getattr(result.limits, key) != getattr(config.limits, key):
+            raise UsageError(
+                f"{job.source}: limits.{key}: not allowed in a job, which could spend the "
+                "organisation's credits twice with it; it stands in the configuration"
+            )
     allowed = _reach(config.limits, config.limits.credits)
     wanted = _reach(result.limits, config.limits.credits)
     for key, (shown, number) in wanted.items():

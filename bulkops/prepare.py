@@ -11,42 +11,58 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bulkops import jobfile
 from bulkops.config import Config
 from bulkops.errors import PlanStaleError, UsageError
-from bulkops.manifest import Source, inspect
+from bulkops.inputs import Input, opened_input, parts_in
+from bulkops.manifest import Format
+from bulkops.manifest.places import Part
+from bulkops.odd_ids import Hint, find_hints
 from bulkops.planner import Wanted, make_plan
 from bulkops.planner.summary import Summary
 from bulkops.resume import read_progress
 from bulkops.rundir import RunDirectory, digest_of, run_name
 from bulkops.spec import CallLimits
+from bulkops.spool import called_by_its_name
+
+#: A manifest of one file in words, and one of several.
+_ONE = ("file", "has", "it was", "it is")
+_MANY = ("files", "have", "they were", "they are")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """
     What the command line or a job file asks to be done.
+
+    `manifest` is a file, or several: paths, patterns of them, and `-` for standard input.
+    `file_format` says what they all are, whatever they are called.
     """
 
-    manifest: Path
+    manifest: Path | tuple[Path, ...]
     columns: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     confirm: bool = True
+    file_format: Format | None = None
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The manifest as it was named: one word, or several."""
+        return self.manifest if isinstance(self.manifest, tuple) else (self.manifest,)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """
-    A run with its plan. `made` tells whether the plan was made just now.
+    A run with its plan.
     """
 
     run: RunDirectory
     description: Mapping[str, Any]
     summary: Summary
-    made: bool
 
     @property
     def rows(self) -> int:
@@ -58,26 +74,43 @@ class Prepared:
         """The plan's digest."""
         return str(self.description["plan"]["digest"])
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The files of the manifest, and which lines they hold."""
+        return parts_in(self.description)
+
+    @property
+    def hints(self) -> tuple[Hint, ...]:
+        """What may be wrong with rows that are going to be sent."""
+        found = self.description["plan"].get("warnings", ())
+        return tuple(Hint.from_json(each) for each in found)
+
 
 def ask(
-    target: Path,
+    target: Path | tuple[Path, ...],
     config: Config,
     *,
     op: str | None,
     fixed: Mapping[str, str],
     columns: Mapping[str, str],
     fields: tuple[str, ...],
+    file_format: Format | None = None,
 ) -> tuple[Asked, Config]:
     """
     Return what is asked, and the configuration to do it with, from a manifest or a job file.
 
     The command line's words come before the job's. Raises `UsageError` for a job that does not
-    fit the configuration.
+    fit the configuration, or that is not given alone.
     """
     given = {**fixed, **({"op": op} if op else {})}
-    if target.suffix != ".toml":
-        return Asked(target, columns, given, fields), config
-    job = jobfile.load_job(target)
+    targets = target if isinstance(target, tuple) else (target,)
+    jobs = [each for each in targets if each.suffix == ".toml"]
+    if not jobs:
+        manifest = targets[0] if len(targets) == 1 else targets
+        return Asked(manifest, columns, given, fields, file_format=file_format), config
+    if len(targets) > 1:
+        raise UsageError(f"{jobs[0]}: a job file names its own manifest; expected it alone")
+    job = jobfile.load_job(jobs[0])
     by_job = {**job.fixed, **({"op": job.operation} if job.operation else {})}
     asked = Asked(
         job.manifest,
@@ -85,35 +118,50 @@ def ask(
         {**by_job, **given},
         (*job.fields, *fields),
         job.confirm,
+        file_format or job.format,
     )
     return asked, jobfile.apply(job, config)
 
 
 def prepare(
-    asked: Asked, config: Config, *, run_dir: Path | None = None, new: bool = False
+    asked: Asked,
+    config: Config,
+    *,
+    run_dir: Path | None = None,
+    new: bool = False,
+    stdin: BinaryIO | None = None,
 ) -> Prepared:
     """
     Return the run for what is asked, planning it unless it has its plan already.
 
-    Raises `ManifestError` where the manifest cannot be read, and `PlanStaleError` where a run
-    was begun for something else: another content of this manifest, or other options.
+    Standard input (the process's, or `stdin`) is kept in the run directory. Raises
+    `ManifestError` where the manifest cannot be read, and `PlanStaleError` where a run was begun
+    for something else: another content of this manifest, or other options.
     """
-    if asked.manifest == jobfile.STDIN:
-        raise UsageError("standard input cannot be planned from; give the manifest as a file")
-    source = inspect(asked.manifest)
-    digest = _digest(source, asked, config)
-    run = _choose(source, digest, config, run_dir=run_dir, new=new)
-    found = run.read_description()
-    if found is not None:
-        _refuse_if_stale(run, found, source, digest)
-        summary = Summary.from_json(found["plan"]["summary"])
-        return Prepared(run, found, summary, made=False)
-    run.create()
-    with run.locked():
-        return _plan(run, source, asked, config, digest)
+    folder = run_dir or config.run.directory
+    with opened_input(
+        asked.inputs, file_format=asked.file_format, folder=folder, stdin=stdin
+    ) as source:
+        digest = _digest(source, asked, config)
+        run = _choose(source, digest, config, run_dir=run_dir, new=new)
+        if run.description.exists():
+            prepared = load(run)
+            _refuse_if_stale(run, prepared.description, source, digest)
+            return prepared
+        run.create()
+        with run.locked():
+            return _plan(run, source, asked, config, digest)
 
 
-def _plan(run: RunDirectory, source: Source, asked: Asked, config: Config, digest: str) -> Prepared:
+def load(run: RunDirectory) -> Prepared:
+    """Return a run as it was prepared. Raises `UsageError` if it never was."""
+    description = run.read_description()
+    if description is None:
+        raise UsageError(f"{run.path}: there is no run here; expected {run.description.name}")
+    return Prepared(run, description, Summary.from_json(description["plan"]["summary"]))
+
+
+def _plan(run: RunDirectory, source: Input, asked: Asked, config: Config, digest: str) -> Prepared:
     limits = config.limits
     records = limits.territory_records_per_call
     wanted = Wanted(
@@ -129,33 +177,35 @@ def _plan(run: RunDirectory, source: Source, asked: Asked, config: Config, diges
         relations=config.relations,
         last_wins=config.run.on_conflict == "last",
     )
+    memory, room = config.plan.memory, Path(config.plan.temp_directory or run.path)
     try:
-        planned = make_plan(
-            source,
-            wanted,
-            plan=run.plan,
-            rows=run.rows,
-            memory=config.plan.memory,
-            temp_directory=Path(config.plan.temp_directory or run.path),
-        )
+        source = source.moved_into(run)
+        with called_by_its_name(source.kept):
+            planned = make_plan(
+                source.manifest,
+                wanted,
+                plan=run.plan,
+                rows=run.rows,
+                memory=memory,
+                temp_directory=room,
+            )
+        hints = find_hints(run.rows, memory=memory, temp_directory=room)
     except BaseException:
         # A run without a description was never begun; its folder would only be in the way.
-        for leftover in (run.plan, run.rows, run.path / "lock"):
-            leftover.unlink(missing_ok=True)
+        for leftover in (run.plan, run.rows, run.path / "lock", source.kept):
+            if leftover is not None:
+                leftover.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             run.path.rmdir()
         raise
     description = {
         "digest": digest,
-        "manifest": {
-            "path": str(source.path.absolute()),
-            "size": source.size,
-            "sha256": source.sha256,
-        },
+        "manifest": source.described(planned.counts),
         "asked": {
             "columns": dict(asked.columns),
             "fixed": dict(asked.fixed),
             "fields": list(asked.fields),
+            **({"format": asked.file_format.value} if asked.file_format else {}),
         },
         "config": config.public(),
         "plan": {
@@ -163,24 +213,26 @@ def _plan(run: RunDirectory, source: Source, asked: Asked, config: Config, diges
             "digest": planned.digest,
             "own_columns": list(planned.own_columns),
             "summary": planned.summary.to_json(),
+            "warnings": [hint.to_json() for hint in hints],
         },
     }
     run.describe(description)
-    return Prepared(run, description, planned.summary, made=True)
+    return Prepared(run, description, planned.summary)
 
 
-def _digest(source: Source, asked: Asked, config: Config) -> str:
+def _digest(source: Input, asked: Asked, config: Config) -> str:
     return digest_of(
-        source.sha256,
+        source.manifest.sha256,
         dict(asked.columns),
         dict(asked.fixed),
         list(asked.fields),
         config.digest_options(),
+        *([asked.file_format.value] if asked.file_format else []),
     )
 
 
 def _choose(
-    source: Source, digest: str, config: Config, *, run_dir: Path | None, new: bool
+    source: Input, digest: str, config: Config, *, run_dir: Path | None, new: bool
 ) -> RunDirectory:
     """Return the directory that a run of this digest has or is to have."""
     if run_dir is not None:
@@ -188,7 +240,7 @@ def _choose(
             raise UsageError(f"{run_dir}: holds a run already; --new needs another directory")
         return RunDirectory(run_dir)
     directory = config.run.directory
-    name = run_name(source.path, digest)
+    name = run_name(source.stem, digest)
     if not new:
         _refuse_if_changed(directory, source, name)
         return RunDirectory(directory / name)
@@ -199,8 +251,10 @@ def _choose(
     return RunDirectory(directory / f"{name}-{count}" if fresh.exists() else fresh)
 
 
-def _refuse_if_changed(directory: Path, source: Source, name: str) -> None:
+def _refuse_if_changed(directory: Path, source: Input, name: str) -> None:
     """Refuse to plan anew while a run of this manifest's earlier content is unfinished."""
+    if not source.repeatable:
+        return
     for description in sorted(directory.glob("*/run.json")):
         run = RunDirectory(description.parent)
         if run.name == name:
@@ -210,27 +264,33 @@ def _refuse_if_changed(directory: Path, source: Source, name: str) -> None:
         except Exception:  # noqa: BLE001, S112  (another run's damage is not this one's business)
             continue
         manifest = found.get("manifest", {})
-        same_path = manifest.get("path") == str(source.path.absolute())
-        if not same_path or manifest.get("sha256") == source.sha256:
+        same_path = manifest.get("path") == source.whereabouts
+        if not same_path or manifest.get("sha256") == source.manifest.sha256:
             continue
         if not run.checkpoint.exists():
             continue
         progress = read_progress(run.checkpoint, mend=False)
         if not progress.finished:
+            one = len(source.manifest.sources) == 1
+            file, has, was, now = _ONE if one else _MANY
             raise PlanStaleError(
-                f"{source.path}: the file has changed since run {run.name} was planned, and that "
-                f"run has settled {len(progress.settled)} of {progress.rows} lines. To finish it, "
-                "put the file back as it was; to leave it and plan the file as it is now, add "
-                "--new."
+                f"{source.shown}: the {file} {has} changed since run {run.name} was planned, and "
+                f"that run has settled {len(progress.settled)} of {progress.rows} lines. To finish "
+                f"it, put the {file} back as {was}; to leave it and plan the {file} as {now} now, "
+                "add --new."
             )
 
 
 def _refuse_if_stale(
-    run: RunDirectory, found: Mapping[str, Any], source: Source, digest: str
+    run: RunDirectory, found: Mapping[str, Any], source: Input, digest: str
 ) -> None:
     if found["digest"] == digest:
         return
-    what = "the manifest has" if found["manifest"]["sha256"] != source.sha256 else "options have"
+    what = (
+        "the manifest has"
+        if found["manifest"]["sha256"] != source.manifest.sha256
+        else "options have"
+    )
     raise PlanStaleError(
         f"{run.path}: {what} changed since this run was planned; its log speaks of the old plan. "
         "Put things back as they were to go on, or start over with --new or another --run-dir."

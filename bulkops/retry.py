@@ -9,8 +9,7 @@ from pathlib import Path
 from bulkops.errors import UsageError
 from bulkops.execute import progress_of
 from bulkops.outcomes import write_failed
-from bulkops.planner.summary import Summary
-from bulkops.prepare import Asked, Prepared
+from bulkops.prepare import Asked, load
 from bulkops.rundir import RunDirectory
 
 
@@ -20,18 +19,15 @@ def retry_of(run: RunDirectory) -> tuple[Asked, Path]:
 
     Raises `UsageError` for a run that is not finished: running it again goes on with it.
     """
-    description = run.read_description()
-    assert description is not None
-    summary = Summary.from_json(description["plan"]["summary"])
-    prepared = Prepared(run, description, summary, made=False)
+    prepared = load(run)
     if not run.checkpoint.exists() or not progress_of(prepared, mend=False).finished:
         raise UsageError(
             f"run {run.name} is not finished; run it again to go on with it, then retry what is "
             "left"
         )
-    asked = description["asked"]
+    asked = prepared.description["asked"]
     failed = run.path / "failed.csv"
-    write_failed(run, description)
+    write_failed(run, prepared.description)
     return (
         Asked(failed, asked["columns"], asked["fixed"], tuple(asked["fields"])),
         run.path.with_name(f"{run.name}-retry"),

@@ -83,8 +83,11 @@ def test_a_manifest_is_all_it_needs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", 'manifest: expected the path of a file, or "-"'),
-        ("manifest = 3", 'manifest: expected the path of a file, or "-"'),
+        ("", 'manifest: expected the path of a file, "-", or a list of such'),
+        ("manifest = 3", 'manifest: expected the path of a file, "-", or a list of such'),
+        ("manifest = []", 'manifest: expected the path of a file, "-", or a list of such'),
+        ('manifest = ["a", 3]', 'manifest: expected the path of a file, "-", or a list of such'),
+        ('manifest = "a"\nformat = "xlsx"', "format: expected 'csv', 'jsonl' or 'parquet'"),
         ('manifest = "a"\nmanifset = "b"', "manifset: unknown key; did you mean manifest?"),
         ('manifest = "a"\nsource = "b"', "source: unknown key; expected one of manifest, "),
         ('manifest = "a"\n[limit]\nattempts = 1', "limit: unknown key; did you mean limits?"),
@@ -149,6 +152,13 @@ def test_limits_are_never_raised(
     told = refusal(tmp_path, f'manifest = "a"\n[limits]\n{limits}', Config(limits=allowed))
     assert told.startswith(f"limits.{found}")
     assert f"but the configuration has {configured}; a job may lower" in told
+
+
+@pytest.mark.parametrize("key", ["ledger", "organisation"])
+def test_a_job_keeps_to_the_ledger_of_the_configuration(tmp_path: Path, key: str) -> None:
+    """With one of its own it could spend the organisation's credits a second time."""
+    told = refusal(tmp_path, f'manifest = "a"\n[limits]\n{key} = "mine"', Config())
+    assert told.startswith(f"limits.{key}: not allowed in a job")
 
 
 def test_limits_may_be_lowered(tmp_path: Path) -> None:

@@ -38,6 +38,20 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The directories of the runs that were planned, in order; not those that were found."""
+    found: list[Path] = []
+    make = preparing.make_plan
+
+    def noting(*args: Any, plan: Path, **kwargs: Any) -> Any:
+        found.append(plan.parent)
+        return make(*args, plan=plan, **kwargs)
+
+    monkeypatch.setattr(preparing, "make_plan", noting)
+    return found
+
+
+@pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     file = tmp_path / "my leads.2026.csv"
     file.write_text(_HEADER + _ROWS, encoding="utf-8")
@@ -73,13 +87,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_the_same_command_finds_the_same_run(manifest: Path, config: Config) -> None:
+def test_the_same_command_finds_the_same_run(
+    manifest: Path, config: Config, planned: list[Path]
+) -> None:
     """The plan is made once; asked again, it is read, and nothing on the disk is touched."""
     first = prepare(Asked(manifest), config)
     before = contents(first.run.path)
     second = prepare(Asked(manifest), config)
 
-    assert (True, False) == (first.made, second.made)
+    assert [first.run.path] == planned
     assert first.run == second.run
     assert (first.summary, first.rows, first.digest) == (
         second.summary,
@@ -158,19 +174,18 @@ OTHER: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 
 
 def test_what_does_not_change_the_plan_finds_the_same_run(
-    manifest: Path, configured: Callable[..., Config]
+    manifest: Path, configured: Callable[..., Config], planned: list[Path]
 ) -> None:
     """A run goes on with another speed, another token, or another threshold."""
     first = prepare(Asked(manifest), configured())
     found = {name: prepare(Asked(manifest), configured(**tables)) for name, tables in SAME.items()}
 
-    assert dict.fromkeys(SAME, (first.run, False)) == {
-        name: (each.run, each.made) for name, each in found.items()
-    }
+    assert dict.fromkeys(SAME, first.run) == {name: each.run for name, each in found.items()}
+    assert [first.run.path] == planned
 
 
 def test_a_run_is_not_gone_on_with_by_other_options(
-    manifest: Path, configured: Callable[..., Config]
+    manifest: Path, configured: Callable[..., Config], planned: list[Path]
 ) -> None:
     """What changes the plan is refused in the directory of a run planned without it."""
     directory = prepare(Asked(manifest), configured()).run.path
@@ -189,19 +204,19 @@ def test_a_run_is_not_gone_on_with_by_other_options(
 
 @pytest.mark.parametrize("name", ["set", "ids"])
 def test_other_options_have_a_run_of_their_own(
-    manifest: Path, configured: Callable[..., Config], name: str
+    manifest: Path, configured: Callable[..., Config], name: str, planned: list[Path]
 ) -> None:
     """Without `--run-dir`, what changes the plan leads to another directory."""
     asked, tables = OTHER[name]
     first = prepare(Asked(manifest), configured())
     second = prepare(Asked(manifest, **asked), configured(**tables))
 
-    assert (True, True) == (first.made, second.made)
+    assert [first.run.path, second.run.path] == planned
     assert first.run != second.run
 
 
 def test_a_manifest_that_changed_is_refused_while_its_run_is_unfinished(
-    manifest: Path, config: Config
+    manifest: Path, config: Config, planned: list[Path]
 ) -> None:
     """The words say how far the run is, and both ways to go on."""
     first = prepare(Asked(manifest), config)
@@ -221,18 +236,23 @@ def test_a_manifest_that_changed_is_refused_while_its_run_is_unfinished(
     assert before == contents(first.run.path)
 
 
-def test_new_plans_the_changed_manifest(manifest: Path, config: Config) -> None:
+def test_new_plans_the_changed_manifest(
+    manifest: Path, config: Config, planned: list[Path]
+) -> None:
     """`--new` leaves the unfinished run as it is and starts another."""
     first = prepare(Asked(manifest), config)
     begin(first, 1)
     manifest.write_text(_HEADER + _ROWS * 2, encoding="utf-8")
     second = prepare(Asked(manifest), config, new=True)
 
-    assert (True, 4) == (second.made, second.rows)
+    assert 4 == second.rows
+    assert [first.run.path, second.run.path] == planned
     assert first.run != second.run
 
 
-def test_a_manifest_that_is_put_back_goes_on(manifest: Path, config: Config) -> None:
+def test_a_manifest_that_is_put_back_goes_on(
+    manifest: Path, config: Config, planned: list[Path]
+) -> None:
     """The content counts, not the time it was written."""
     first = prepare(Asked(manifest), config)
     begin(first, 1)
@@ -240,12 +260,13 @@ def test_a_manifest_that_is_put_back_goes_on(manifest: Path, config: Config) -> 
     manifest.write_text(_HEADER + _ROWS, encoding="utf-8")
     second = prepare(Asked(manifest), config)
 
-    assert (first.run, False) == (second.run, second.made)
+    assert first.run == second.run
+    assert [first.run.path] == planned
 
 
 @pytest.mark.parametrize("settled", [None, (1, 2)], ids=["never begun", "finished"])
 def test_a_manifest_may_change_when_nothing_is_under_way(
-    manifest: Path, config: Config, settled: tuple[int, ...] | None
+    manifest: Path, config: Config, settled: tuple[int, ...] | None, planned: list[Path]
 ) -> None:
     """A run that was only planned, or is done, does not hold the manifest."""
     first = prepare(Asked(manifest), config)
@@ -254,11 +275,14 @@ def test_a_manifest_may_change_when_nothing_is_under_way(
     manifest.write_text(_HEADER + _ROWS * 2, encoding="utf-8")
     second = prepare(Asked(manifest), config)
 
-    assert (True, 4) == (second.made, second.rows)
+    assert 4 == second.rows
+    assert [first.run.path, second.run.path] == planned
     assert first.run != second.run
 
 
-def test_another_manifest_is_not_held_up(manifest: Path, config: Config, tmp_path: Path) -> None:
+def test_another_manifest_is_not_held_up(
+    manifest: Path, config: Config, tmp_path: Path, planned: list[Path]
+) -> None:
     """An unfinished run, or a damaged one, of one file says nothing about another file."""
     begin(prepare(Asked(manifest), config), 1)
     damaged = config.run.directory / "damaged"
@@ -267,30 +291,33 @@ def test_another_manifest_is_not_held_up(manifest: Path, config: Config, tmp_pat
     other = tmp_path / "other.csv"
     other.write_text(_HEADER + _ROWS * 2, encoding="utf-8")
 
-    assert prepare(Asked(other), config).made
+    assert prepare(Asked(other), config).run.path == planned[-1]
 
 
-def test_new_counts_up(manifest: Path, config: Config) -> None:
+def test_new_counts_up(manifest: Path, config: Config, planned: list[Path]) -> None:
     """Each `--new` has a name of its own, from `-2`; without it the first is found."""
     runs = [prepare(Asked(manifest), config, new=True) for _ in range(3)]
     name = runs[0].run.name
 
     assert [name, f"{name}-2", f"{name}-3"] == [each.run.name for each in runs]
-    assert all(each.made for each in runs)
+    assert [each.run.path for each in runs] == planned
     assert runs[0].run == prepare(Asked(manifest), config).run
 
 
-def test_a_run_may_live_anywhere(manifest: Path, config: Config, tmp_path: Path) -> None:
+def test_a_run_may_live_anywhere(
+    manifest: Path, config: Config, tmp_path: Path, planned: list[Path]
+) -> None:
     """`--run-dir` is taken as it is, made with its parents, and found again."""
     directory = tmp_path / "deep" / "down" / "here"
     first = prepare(Asked(manifest), config, run_dir=directory)
     second = prepare(Asked(manifest), config, run_dir=directory)
 
-    assert (directory, True, False) == (first.run.path, first.made, second.made)
+    assert directory == first.run.path == second.run.path
+    assert [directory] == planned
 
 
 def test_a_directory_of_another_manifest_is_refused(
-    manifest: Path, config: Config, tmp_path: Path
+    manifest: Path, config: Config, tmp_path: Path, planned: list[Path]
 ) -> None:
     """`--run-dir` of something else is not gone on with, finished or not."""
     directory = tmp_path / "run"
@@ -366,7 +393,7 @@ def test_a_failed_planning_leaves_what_others_put_there(
 
 
 def test_half_a_run_of_a_crash_is_planned_anew(
-    manifest: Path, config: Config, tmp_path: Path
+    manifest: Path, config: Config, tmp_path: Path, planned: list[Path]
 ) -> None:
     """Without `run.json` there is no run yet: what a killed planning left is written over."""
     directory = tmp_path / "run"
@@ -375,18 +402,20 @@ def test_half_a_run_of_a_crash_is_planned_anew(
         (directory / name).write_bytes(b"half")
     prepared = prepare(Asked(manifest), config, run_dir=directory)
 
-    assert prepared.made
+    assert [prepared.run.path] == planned
     assert [2] == [len(batch.operations) for _, batch in read_batches(prepared.run.plan)]
 
 
-def test_planning_holds_the_lock(manifest: Path, config: Config, tmp_path: Path) -> None:
+def test_planning_holds_the_lock(
+    manifest: Path, config: Config, tmp_path: Path, planned: list[Path]
+) -> None:
     """Two commands do not plan one run at the same time."""
     run = RunDirectory(tmp_path / "run")
     run.create()
     with run.locked(), pytest.raises(LockedError, match="another process is on this run"):
         prepare(Asked(manifest), config, run_dir=run.path)
 
-    assert prepare(Asked(manifest), config, run_dir=run.path).made
+    assert prepare(Asked(manifest), config, run_dir=run.path).run.path == planned[-1]
 
 
 def test_a_manifest_that_is_not_there(config: Config, tmp_path: Path) -> None:
@@ -395,14 +424,6 @@ def test_a_manifest_that_is_not_there(config: Config, tmp_path: Path) -> None:
         prepare(Asked(tmp_path / "nothing.csv"), config)
 
     assert not config.run.directory.exists()
-
-
-def test_standard_input_is_refused(config: Config) -> None:
-    """What cannot be read twice cannot be resumed."""
-    with pytest.raises(UsageError) as caught:
-        prepare(Asked(Path("-")), config)
-
-    assert "standard input cannot be planned from; give the manifest as a file" == str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["it's [my] limits=20 läufe*", "really?"])

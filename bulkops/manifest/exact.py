@@ -18,9 +18,10 @@ from bulkops.errors import ManifestError
 from bulkops.manifest.layout import Layout
 from bulkops.manifest.objects import cell_reader, objects
 from bulkops.manifest.records import Refusal, records
-from bulkops.manifest.shape import csv_columns, select_list
+from bulkops.manifest.shape import ABSENT, csv_columns
 from bulkops.manifest.source import Format, Source
-from bulkops.manifest.sql import literal, name, pattern
+from bulkops.manifest.sql import literal, pattern
+from bulkops.manifest.stored import store, temp_directory
 from bulkops.manifest.stream import chunks, lines, texts
 
 _REFUSED = ("raw", "refused_code", "refused")
@@ -39,7 +40,7 @@ def read(
         columns = {ours: _cell(place) for place, ours in enumerate(_names(layout))}
     accepted = refused = 0
     with tempfile.NamedTemporaryFile(
-        dir=_temp_directory(connection), prefix="bulkops-", suffix=".ndjson"
+        dir=temp_directory(connection), prefix="bulkops-", suffix=".ndjson"
     ) as spool:
         for line, found in _rows(source, layout=layout, own=own):
             if isinstance(found, Refusal):
@@ -100,22 +101,15 @@ def _create(
 ) -> int:
     """Make `table` of the spooled rows; a refused row has nothing but its line and why."""
     columns = {
-        ours: f"CASE WHEN refused_code IS NULL THEN {value} END" for ours, value in columns.items()
+        ours: value if value == ABSENT else f"CASE WHEN refused_code IS NULL THEN {value} END"
+        for ours, value in columns.items()
     }
     types = ", ".join(f"'{column}': 'VARCHAR'" for column in _REFUSED)
-    made = connection.execute(
-        f"CREATE TABLE {name(table)} AS"
-        f" SELECT line, {select_list(columns)}, {', '.join(_REFUSED)}"
-        f" FROM read_json({literal(pattern(spool))}, format = 'newline_delimited',"
+    return store(
+        connection,
+        {"line": "line", **columns, **{column: column for column in _REFUSED}},
+        f"read_json({literal(pattern(spool))}, format = 'newline_delimited',"
         " compression = 'none', hive_partitioning = false,"
-        f" columns = {{'line': 'BIGINT', 'cells': 'VARCHAR[]', {types}}})"
-    ).fetchone()
-    assert made is not None
-    return int(made[0])
-
-
-def _temp_directory(connection: duckdb.DuckDBPyConnection) -> Path | None:
-    """Return the connection's temp directory if it is there, else nothing (the system's)."""
-    found = connection.execute("SELECT current_setting('temp_directory')").fetchone()
-    directory = Path(found[0]) if found and found[0] else None
-    return directory if directory and directory.is_dir() else None
+        f" columns = {{'line': 'BIGINT', 'cells': 'VARCHAR[]', {types}}})",
+        table=table,
+    )

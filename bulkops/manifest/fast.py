@@ -2,27 +2,32 @@
 The fast reading: DuckDB parses the file strictly, and is believed if the file's count agrees.
 
 Makes a table of accepted records only, in the order of the file; it never refuses one. It
-gives up (and leaves nothing) wherever it would have to, or would read what is not there.
+gives up (and leaves nothing) wherever it would have to, or would read what is not there. The
+file is counted while DuckDB reads it, in a thread of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import takewhile
+from threading import Event
 
 import duckdb
 
 from bulkops.manifest.layout import Layout
 from bulkops.manifest.shape import (
-    ODD_JSON,
     csv_columns,
     jsonl_columns,
     known_pointers,
-    select_list,
+    odd_json,
 )
 from bulkops.manifest.source import LONGEST_FIELD, LONGEST_LINE, Format, Source
 from bulkops.manifest.sql import literal, name, pattern
+from bulkops.manifest.stored import forget, store
 from bulkops.manifest.stream import chunks
-from bulkops.manifest.survey import survey
+from bulkops.manifest.survey import Survey, survey
 
 _COMPRESSIONS = {"": "none", "gz": "gzip", "zst": "zstd"}
 _READER_ERRORS = (
@@ -51,8 +56,23 @@ def read(
     except _READER_ERRORS:
         found = None
     if found is None:
-        connection.execute(f"DROP TABLE IF EXISTS {name(table)}")
+        forget(connection, table)
     return found
+
+
+@contextmanager
+def _counting(source: Source) -> Iterator[Future[Survey]]:
+    """Count the records of the file beside the block, and stop if that fails."""
+    stopped = Event()
+    pieces = takewhile(
+        lambda _: not stopped.is_set(), chunks(source.path, compression=source.compression)
+    )
+    with ThreadPoolExecutor(1, thread_name_prefix="survey") as beside:
+        try:
+            yield beside.submit(survey, pieces, delimiter=source.delimiter, quote=source.quote)
+        except BaseException:
+            stopped.set()
+            raise
 
 
 def _read_csv(
@@ -61,23 +81,22 @@ def _read_csv(
     width = len(source.header)
     names = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(width))
     columns = csv_columns(layout, header=source.header, cell="c{}".format)
-    # A row of at most as many bytes as a field may have characters has no field too long.
-    rows = _create(
-        connection,
-        f"CREATE TABLE {name(table)} AS SELECT {select_list(columns)}"
-        f" FROM read_csv({literal(pattern(source.path))}, columns = {{{names}}},"
-        f" delim = {literal(source.delimiter)}, quote = {literal(source.quote)},"
-        f" escape = {literal(source.quote)}, compression = '{_COMPRESSIONS[source.compression]}',"
-        " header = true, auto_detect = false, all_varchar = true, strict_mode = true,"
-        " null_padding = false, ignore_errors = false, encoding = 'utf-8', comment = '',"
-        f" max_line_size = {LONGEST_FIELD}, buffer_size = 32000000, hive_partitioning = false)",
-    )
-    counted = survey(
-        chunks(source.path, compression=source.compression),
-        delimiter=source.delimiter,
-        quote=source.quote,
-    )
-    return (rows, source.header) if counted.fits_csv(rows=rows, width=width) else None
+    with _counting(source) as counting:
+        # A row of at most as many bytes as a field may have characters has no field too long.
+        rows = store(
+            connection,
+            columns,
+            f"read_csv({literal(pattern(source.path))}, columns = {{{names}}},"
+            f" delim = {literal(source.delimiter)}, quote = {literal(source.quote)},"
+            f" escape = {literal(source.quote)},"
+            f" compression = '{_COMPRESSIONS[source.compression]}',"
+            " header = true, auto_detect = false, all_varchar = true, strict_mode = true,"
+            " null_padding = false, ignore_errors = false, encoding = 'utf-8', comment = '',"
+            f" max_line_size = {LONGEST_FIELD}, buffer_size = 32000000, hive_partitioning = false)",
+            table=table,
+        )
+    fits = counting.result().fits_csv(rows=rows, width=width)
+    return (rows, source.header) if fits else None
 
 
 def _read_jsonl(
@@ -95,18 +114,16 @@ def _read_jsonl(
     columns = jsonl_columns(layout)
     if layout.used.issuperset(usual):
         columns["extra"] = f"CASE WHEN {unusual} THEN {columns['extra']} END"
-    rows = _create(
-        connection,
-        f"CREATE TABLE {name(table)} AS SELECT {select_list(columns)},"
-        f" regexp_matches(json::VARCHAR, {literal(ODD_JSON)})"
-        f" OR strlen(json::VARCHAR) > {LONGEST_LINE} AS odd,"
-        f" CASE WHEN {unusual} THEN keys END AS keys"
-        f" FROM (SELECT json, json_extract_string(json, {known_pointers(layout)}) AS cells,"
-        f" json_keys(json) AS keys FROM {objects})",
-    )
-    counted = survey(chunks(source.path, compression=source.compression))
-    odd = connection.execute(f"SELECT count(*) FROM {name(table)} WHERE odd").fetchone()
-    if not counted.fits_jsonl(rows=rows) or odd != (0,) or len(set(usual)) < len(usual):
+    odd = f"({odd_json('json::VARCHAR', 'keys')} OR strlen(json::VARCHAR) > {LONGEST_LINE})"
+    with _counting(source) as counting:
+        rows = store(
+            connection,
+            {**columns, "keys": f"CASE WHEN {odd} THEN error('odd') WHEN {unusual} THEN keys END"},
+            f"(SELECT json, json_extract_string(json, {known_pointers(layout)}) AS cells,"
+            f" json_keys(json) AS keys FROM {objects})",
+            table=table,
+        )
+    if not counting.result().fits_jsonl(rows=rows) or len(set(usual)) < len(usual):
         return None
     own = dict.fromkeys(usual)
     shapes = connection.execute(
@@ -118,13 +135,6 @@ def _read_jsonl(
                 return None
             own.update(dict.fromkeys(keys))
     return rows, tuple(own)
-
-
-def _create(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
-    """Run a CREATE TABLE AS and return the number of rows it made."""
-    made = connection.execute(statement).fetchone()
-    assert made is not None
-    return int(made[0])
 
 
 def _text_list(texts: Sequence[str]) -> str:

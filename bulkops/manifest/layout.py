@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ class Layout:
 
     `known` and `fields` give the manifest's own name for each of ours; `fixed` values win over
     whatever a column says; `used` are their names that have a place, while all others are
-    carried through.
+    carried through: also those whose place a fixed value has taken.
     """
 
     known: Mapping[str, str]
@@ -52,7 +53,7 @@ def lay_out(
         known={name: theirs[name] for name in ours},
         fields={name: theirs[name] for name in relation},
         fixed=dict(fixed),
-        used=frozenset(theirs.values()),
+        used=frozenset(theirs[name] for name in theirs if name not in fixed),
     )
 
 
@@ -64,3 +65,20 @@ def check_columns(path: Path, *, columns: Mapping[str, str], own: Sequence[str])
                 f"{path}: column {theirs!r}, mapped to {ours!r}, is not in the file;"
                 f" its columns are {', '.join(own) or '(none)'}"
             )
+
+
+def check_names(path: Path, names: Sequence[str]) -> None:
+    """Raise `ManifestError` unless each column has a name, and one of its own."""
+    for place, column in enumerate(names, 1):
+        if not column:
+            raise ManifestError(
+                f"{path}: column {place} of {len(names)} has no name in the header,"
+                " expected a name for each column"
+            )
+    twice = [column for column, count in Counter(names).items() if count > 1]
+    if twice:
+        places = [str(place) for place, column in enumerate(names, 1) if column == twice[0]]
+        raise ManifestError(
+            f"{path}: the header has {twice[0]!r} {len(places)} times (columns"
+            f" {', '.join(places)}), expected each name once"
+        )

@@ -14,11 +14,29 @@ import orjson
 from bulkops.manifest.layout import Layout
 from bulkops.manifest.sql import literal, name
 
+#: The SQL of a column that no record has.
+ABSENT = "NULL::VARCHAR"
 #: Texts of JSON lines that DuckDB reads otherwise than they stand, or that only it would read:
 #: not an object; a fraction or exponent (printed anew as a rounded double), -0, NaN and
 #: Infinity; a trailing comma; an escaped control character (spelled otherwise than by orjson).
 #: It may also fit text within a string, which costs time, not truth.
-ODD_JSON = r"^\s*[^{\s]|[:\[,]\s*-?([0-9]+[.eE]|[NIi]|n[aA])|[:\[,]\s*-0|,\s*[\]}]|\\u00[01]"
+_ODD_JSON = r"^\s*[^{\s]|[:\[,]\s*-?([0-9]+[.eE]|[NIi]|n[aA])|[:\[,]\s*-0|,\s*[\]}]|\\u00[01]"
+
+
+def odd_json(text: str, keys: str) -> str:
+    """
+    Return SQL that tells whether DuckDB may read the JSON `text` otherwise than it stands.
+
+    `keys` are those of the object. Where nothing is escaped or nested, and every key is followed
+    by a string at once, no other value is in it, and the long look is saved.
+    """
+    strings = f"strlen({text}) - strlen(replace({text}, '\":\"', '')) = 3 * len({keys})"
+    flat = " AND ".join(
+        f"NOT contains({within}, '{mark}')"
+        for within, mark in ((text, "\\"), (text, "["), (f"substr({text}, 2)", "{"))
+    )
+    plain = f"{flat} AND ends_with({text}, '\"}}') AND {strings}"
+    return f"CASE WHEN {plain} THEN false ELSE regexp_matches({text}, {literal(_ODD_JSON)}) END"
 
 
 def csv_columns(
@@ -30,7 +48,7 @@ def csv_columns(
     def value(ours: str, theirs: str) -> str:
         if ours in layout.fixed:
             return _text(literal(layout.fixed[ours]))
-        return _text(cell(places[theirs])) if theirs in places else "NULL::VARCHAR"
+        return _text(cell(places[theirs])) if theirs in places else ABSENT
 
     known = {ours: value(ours, theirs) for ours, theirs in layout.known.items()}
     fields = [
@@ -95,5 +113,5 @@ def _member(key: str, value: str) -> str:
 def _object(members: Sequence[str]) -> str:
     """Return the SQL of the text of an object of those members that are not NULL."""
     if not members:
-        return "NULL::VARCHAR"
+        return ABSENT
     return f"nullif('{{' || concat_ws(',', {', '.join(members)}) || '}}', '{{}}')"

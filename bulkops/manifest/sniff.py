@@ -15,6 +15,8 @@ from pathlib import Path
 import orjson
 
 from bulkops.errors import ManifestError
+from bulkops.manifest import parquet
+from bulkops.manifest.layout import check_names
 from bulkops.manifest.records import Refusal, records
 from bulkops.manifest.source import Format, Source
 from bulkops.manifest.stream import CHUNK, chunks, lines, readable, texts
@@ -30,20 +32,21 @@ _FORMATS = {
     ".jsonl": Format.JSONL,
     ".ndjson": Format.JSONL,
     ".json": Format.JSONL,
+    ".parquet": Format.PARQUET,
+    ".pq": Format.PARQUET,
 }
 _OTHERS = {
-    b"PAR1": "a Parquet file",
     b"PK\x03\x04": "a zip archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"%PDF": "a PDF",
 }
-_EXPECTED = "expected CSV or JSON lines"
+_EXPECTED = "expected CSV, JSON lines or Parquet"
 _BLANK = " \t\r\n"
 
 
-def inspect(path: Path) -> Source:
+def inspect(path: Path, file_format: Format | None = None) -> Source:
     """
-    Return how `path` is to be read.
+    Return how `path` is to be read; `file_format` says what it is, whatever its name.
 
     Raise `ManifestError`, naming the file, what was found and what was expected, if it is not
     a manifest at all.
@@ -55,7 +58,11 @@ def inspect(path: Path) -> Source:
         if not stat.S_ISREG(mode):
             raise ManifestError(f"{path}: found a device or a pipe, expected a file")
         with path.open("rb") as file:
-            compression = _compression(path, file.read(4))
+            magic = file.read(4)
+        if _is_parquet(path, magic, file_format):
+            header = parquet.columns(path)
+            return Source(path, Format.PARQUET, "", "", "", "", header, *_digest(path))
+        compression = _compression(path, magic)
         if compression == "zst":
             check_whole(path)
     sample, whole = _sample(path, compression=compression)
@@ -70,9 +77,8 @@ def inspect(path: Path) -> Source:
     first = next((line for line in lines([text], universal=True) if line.strip(_BLANK)), "")
     if not first:
         raise ManifestError(f"{path}: found nothing in this file, expected a header or records")
-    file_format = _format(path, first)
-    delimiter, quote = "", ""
-    header: tuple[str, ...] = ()
+    file_format = file_format or _format(path, first)
+    delimiter, quote, header = "", "", ()
     if file_format is Format.CSV:
         quote = _quote(first)
         delimiter = _delimiter(text, quote=quote, whole=whole)
@@ -81,6 +87,24 @@ def inspect(path: Path) -> Source:
         _refuse_array(path, first)
     size, sha256 = _digest(path)
     return Source(path, file_format, compression, encoding, delimiter, quote, header, size, sha256)
+
+
+def _is_parquet(path: Path, magic: bytes, file_format: Format | None) -> bool:
+    """Tell whether the file is Parquet; raise `ManifestError` where name and bytes disagree."""
+    named = _FORMATS.get(_plain(path).suffix.lower())
+    expected = file_format or named
+    if magic == parquet.MAGIC:
+        if expected in (None, Format.PARQUET):
+            return True
+        by = f"--format says {file_format}" if file_format else f"the name says {expected}"
+        raise ManifestError(f"{path}: {by}, but the file is Parquet")
+    if expected is Format.PARQUET and magic:
+        by = "--format" if file_format else "the name"
+        raise ManifestError(
+            f"{path}: {by} says parquet, but the file does not begin like one"
+            f" (found bytes {magic.hex(' ')})"
+        )
+    return False
 
 
 def _compression(path: Path, magic: bytes) -> str:
@@ -128,9 +152,13 @@ def _encoding(path: Path, sample: bytes) -> str:
 
 def _format(path: Path, first: str) -> Format:
     """Return the format by the name without a compression, or else by the first line."""
-    plain = path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path
     by_content = Format.JSONL if first.lstrip(_BLANK)[0] in "{[" else Format.CSV
-    return _FORMATS.get(plain.suffix.lower(), by_content)
+    return _FORMATS.get(_plain(path).suffix.lower(), by_content)
+
+
+def _plain(path: Path) -> Path:
+    """Return `path` without the ending of a compression."""
+    return path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path
 
 
 def _refuse_array(path: Path, first: str) -> None:
@@ -195,19 +223,7 @@ def _header(path: Path, text: str, *, delimiter: str, quote: str) -> tuple[str, 
         what = first.words.removeprefix("line 0: ")
         raise ManifestError(f"{path}: the header cannot be read: {what}")
     names = tuple(cell.strip() for cell in first)
-    for place, column in enumerate(names, 1):
-        if not column:
-            raise ManifestError(
-                f"{path}: column {place} of {len(names)} has no name in the header,"
-                " expected a name for each column"
-            )
-    twice = [column for column, count in Counter(names).items() if count > 1]
-    if twice:
-        places = [str(place) for place, column in enumerate(names, 1) if column == twice[0]]
-        raise ManifestError(
-            f"{path}: the header has {twice[0]!r} {len(places)} times (columns"
-            f" {', '.join(places)}), expected each name once"
-        )
+    check_names(path, names)
     return names
 
 

@@ -54,7 +54,11 @@ def test_the_last_of_two_equal_keys_counts(reader: Reader) -> None:
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_columns_are_mapped_fixed_packed_and_carried(reader: Reader, exact: bool) -> None:
-    """Each column has one place: known, relation field, or carried along in the file's order."""
+    """
+    Each column has one place: known, relation field, or carried along in the file's order.
+
+    A column whose place a fixed value has taken is carried along too.
+    """
     source = inspect(
         reader.write(
             b'Zip,Lead Id,module,list_price,record_id,Note\n1,10,Deals,9.50,x,"a\nb"\n2,11,,,y,\n'
@@ -74,9 +78,14 @@ def test_columns_are_mapped_fixed_packed_and_carried(reader: Reader, exact: bool
             "10",
             "Leads",
             '{"Member_Status":"Sent","list_price":"9.50"}',
-            '{"Zip":"1","record_id":"x","Note":"a\\nb"}',
+            '{"Zip":"1","module":"Deals","record_id":"x","Note":"a\\nb"}',
         ),
-        ("11", "Leads", '{"Member_Status":"Sent"}', '{"Zip":"2","record_id":"y","Note":""}'),
+        (
+            "11",
+            "Leads",
+            '{"Member_Status":"Sent"}',
+            '{"Zip":"2","module":"","record_id":"y","Note":""}',
+        ),
     ]
     assert source.header == loaded.own_columns
 

@@ -109,8 +109,24 @@ def test_the_format_is_by_name_then_by_content(
                 " end-of-stream marker was reached), expected a whole one"
             ),
         ),
-        ("m.csv", b"PK\x03\x04xlsx", "found a zip archive or an Excel workbook, expected CSV or"),
-        ("m.csv", b"PAR1....", "found a Parquet file, expected CSV or JSON lines"),
+        ("m.csv", b"PK\x03\x04xlsx", "found a zip archive or an Excel workbook, expected CSV,"),
+        ("m.csv", b"PAR1....", "the name says csv, but the file is Parquet"),
+        (
+            "m.parquet",
+            b"a,b\n1,2\n",
+            "the name says parquet, but the file does not begin like one (found bytes 61 2c 62 0a)",
+        ),
+        (
+            "m.parquet",
+            b"PAR1" + b"." * 20,
+            (
+                "found a truncated Parquet file (it does not end with PAR1), expected a whole"
+                " Parquet file"
+            ),
+        ),
+        ("m", b"PAR1PA", "found a truncated Parquet file (it does not end with PAR1), expected"),
+        ("m.pq", b"PAR1....PAR1", "found a damaged Parquet file ("),
+        ("m.parquet", b"", "found an empty file, expected a header or records"),
         (
             "m.csv",
             "module,record_id\n".encode("utf-16-le"),

@@ -166,12 +166,12 @@ def test_a_quote_left_open_never_swallows_a_line(reader: Reader) -> None:
 
 
 def test_a_refused_record_has_its_text_and_nothing_else(reader: Reader) -> None:
-    """The text is cut at 2,000 characters; columns, fixed ones too, are empty."""
-    reader.read(HEADER + b"Leads,1\nLeads,2," + b"y" * 9_000 + b",z\n", fixed={"op": "link"})
+    """The text is cut at 20,000 characters; columns, fixed ones too, are empty."""
+    reader.read(HEADER + b"Leads,1\nLeads,2," + b"y" * 90_000 + b",z\n", fixed={"op": "link"})
 
     assert (reader.rows("op, module, extra, raw")) == [
         (None, None, None, "Leads,1"),
-        (None, None, None, "Leads,2," + "y" * 1_992),
+        (None, None, None, "Leads,2," + "y" * 19_992),
     ]
 
 
