@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from bulkops.errors import UsageError
 from bulkops.products import EDITIONS
+from bulkops.reconcile_section import Reconcile
 from bulkops.sections import SECRET_KEYS, Api, Auth, Follow, Limits, Plan, Run, Section, Stop
 
 _PREFIX: Final = "BULKOPS_"
@@ -47,6 +48,7 @@ class Config(Section):
     run: Run = Run()
     follow: Follow = Follow()
     plan: Plan = Plan()
+    reconcile: Reconcile = Reconcile()
     #: "Module.RelatedList" to the same relation seen from its other side, or to "" if it may be
     #: called from this side alone.
     relations: Mapping[str, str] = Field(default_factory=dict)

@@ -212,9 +212,9 @@ def demo_config(directory: Path, url: str) -> Config:
                 "refresh_token": "emulator-refresh",
                 "token_cache": str(directory / "tokens.json"),
             },
-            "limits": {"locked_wait_s": 0.5},
+            "limits": {"locked_wait_s": 0.5, "ledger": str(directory / "credits")},
             # The point of the demonstration is to show bad rows, not to stop at them.
-            "stop": {"failed_ratio": 1.0},
+            "stop": {"failed_ratio": 1.0, "failed_in_a_row": 0},
             "run": {"directory": str(directory / "runs")},
             "follow": {"first_interval_s": 0.5, "max_interval_s": 4.0},
         }

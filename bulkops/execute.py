@@ -5,30 +5,18 @@ Carry out a prepared run from the lock to the last derived file, and say how it 
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime, time
 from typing import Any
 
-import aiohttp
 import orjson
 import structlog
 
 from bulkops import pacing
-from bulkops.auth import TokenSource
 from bulkops.checkpoint import Checkpoint, header
 from bulkops.config import Config
-from bulkops.errors import (
-    BulkopsError,
-    ExitCode,
-    PausedError,
-    PlanStaleError,
-    SignalledError,
-)
-from bulkops.follow import Intervals
-from bulkops.limiter import Limiter
+from bulkops.errors import BulkopsError, ExitCode, PlanStaleError
 from bulkops.model import Api, Status
 from bulkops.outcomes import copy_outcomes, count_outcomes, write_failed
 from bulkops.prepare import Prepared
@@ -36,14 +24,14 @@ from bulkops.progress import Progress
 from bulkops.recorder import Thresholds
 from bulkops.resume import read_progress
 from bulkops.retrying import Policy
+from bulkops.rig import Manner, rigged
 from bulkops.rundir import sync_folder, write_atomically
 from bulkops.runner import Runner, Settings
+from bulkops.signals import draining
 from bulkops.stop import Stop
 from bulkops.tally import Tally
-from bulkops.transport import Transport, proxy_for
-from bulkops.wire import Credits, Wire
+from bulkops.watches import Intervals
 
-_WINDOW_CHECK_S = 15.0
 _PERMISSION = frozenset(
     {"AUTHORIZATION_FAILED", "NO_PERMISSION", "OAUTH_SCOPE_MISMATCH", "PERMISSION_DENIED"}
 )
@@ -90,22 +78,25 @@ async def execute(
     *,
     remember_secret: Callable[[str], None],
     watch: Callable[[Tally], None] = lambda _tally: None,
+    manner: Manner = Manner(),  # noqa: B008  (frozen)
 ) -> Ended:
     """
     Run, or go on with, a prepared plan, holding its lock.
 
     `watch` is given the live counts once. The first SIGINT or SIGTERM drains, the second stops
-    at once. Raises `LockedError`, or what keeps the run from starting.
+    at once; SIGHUP reads the limits again. Raises `LockedError`, or what keeps the run from
+    starting.
     """
     with prepared.run.locked():
         progress = progress_of(prepared, mend=True)
+        reopened = progress.reopen() if manner.resume_stopped else 0
         tally = tally_of(prepared, progress)
         if prepared.run.checkpoint.exists() and progress.finished and not progress.unknown:
             return Ended(final_code(tally), "", tally)
         watch(tally)
         stop = Stop()
         forbidden = False
-        with _signals(stop), structlog.contextvars.bound_contextvars(run=prepared.run.name):
+        with draining(stop), structlog.contextvars.bound_contextvars(run=prepared.run.name):
             forbidden = await _run(
                 prepared,
                 config,
@@ -113,6 +104,8 @@ async def execute(
                 tally=tally,
                 stop=stop,
                 remember_secret=remember_secret,
+                manner=manner,
+                reopened=reopened,
             )
         reason = stop.reason if not progress.finished else None
         if reason is None and not progress.finished:
@@ -137,10 +130,12 @@ async def _run(
     tally: Tally,
     stop: Stop,
     remember_secret: Callable[[str], None],
+    manner: Manner,
+    reopened: int,
 ) -> bool:
     """Run inside all that must be closed again; return whether permission was lacking."""
     log = structlog.get_logger("bulkops.run")
-    limits = config.limits
+    settings = settings_of(config)
     async with AsyncExitStack() as stack:
         checkpoint = await stack.enter_async_context(
             Checkpoint(prepared.run.checkpoint, fsync=config.run.durability == "fsync")
@@ -149,24 +144,23 @@ async def _run(
             # The name of the log must survive a power cut as well as what will stand in it.
             sync_folder(prepared.run.path)
             checkpoint.append(**header(prepared.run.name, prepared.digest, prepared.rows))
-        transport = await stack.enter_async_context(
-            Transport(config.api.api_url, connections=limits.ceiling, timeout_s=limits.timeout_s)
-        )
-        accounts = await stack.enter_async_context(
-            aiohttp.ClientSession(proxy=proxy_for(config.api.accounts_host))
-        )
-        leave = limits.leave(limits.credits)
-        wire = Wire(
-            transport=transport,
-            tokens=TokenSource(config=config, session=accounts, remember_secret=remember_secret),
-            limiter=Limiter(ceiling=limits.ceiling, calls_per_second=limits.calls_per_second),
-            credits=Credits(leave=leave, own=limits.credits - leave),
-            stop=stop,
-            tally=tally,
+        if reopened:
+            checkpoint.append(type="note", event="run.reopened", lines=reopened)
+        rig = await stack.enter_async_context(
+            rigged(
+                prepared.run.path,
+                config,
+                manner,
+                checkpoint=checkpoint,
+                policy=settings.policy,
+                stop=stop,
+                tally=tally,
+                remember_secret=remember_secret,
+            )
         )
         runner = Runner(
-            settings_of(config),
-            wire=wire,
+            settings,
+            wire=rig.wire,
             checkpoint=checkpoint,
             progress=progress,
             stop=stop,
@@ -174,9 +168,10 @@ async def _run(
         )
         log.info("run.started", rows=prepared.rows, settled=len(progress.settled))
         checkpoint.append(type="note", event="run.started")
-        keeper = asyncio.create_task(_keep_window(config.run.window, stop))
+        rig.steering.look()
+        keeper = asyncio.create_task(rig.steering.keep())
         try:
-            if _is_open(config.run.window, stop):
+            if not stop.asked:
                 await runner.run(plan=prepared.run.plan, rows=prepared.run.rows)
         finally:
             keeper.cancel()
@@ -199,61 +194,12 @@ def settings_of(config: Config) -> Settings:
             config.follow.max_interval_s,
             config.follow.timeout_s,
         ),
-        thresholds=Thresholds(config.stop.failed_ratio, config.stop.failed_after),
+        thresholds=Thresholds(
+            config.stop.failed_ratio, config.stop.failed_after, config.stop.failed_in_a_row
+        ),
         read_many=config.follow.bulk_read == "auto",
+        capture=config.run.capture == "fields",
     )
-
-
-@contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    """Drain at the first SIGINT or SIGTERM, stop at once at the second."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def take(number: int) -> None:
-        code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
-        if isinstance(stop.reason, SignalledError):
-            task.cancel()
-        else:
-            stop.ask(SignalledError("interrupted; run the same command again to go on", code))
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
-        loop.add_signal_handler(number, take, number)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not isinstance(stop.reason, SignalledError):
-            raise
-        # The second signal: what was under way is in the log as sent, and so in doubt.
-        task.uncancel()
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-def _is_open(window: str, stop: Stop) -> bool:
-    """Ask for a stop if the time of day is outside `window`; return whether to go on."""
-    if not pacing.within(_times(window), datetime.now().astimezone().time()):
-        stop.ask(
-            PausedError(
-                f"outside the window {window} of [run]; run the same command again inside it"
-            )
-        )
-    return not stop.asked
-
-
-async def _keep_window(window: str, stop: Stop) -> None:
-    while window and _is_open(window, stop):
-        await stop.sleep(_WINDOW_CHECK_S)
-
-
-def _times(window: str) -> tuple[time, time] | None:
-    if not window:
-        return None
-    start, _, end = window.partition("-")
-    return time.fromisoformat(start), time.fromisoformat(end)
 
 
 def derive(prepared: Prepared) -> dict[str, Any]:

@@ -6,25 +6,29 @@ Nothing here waits, except `intend`, which returns when the log would survive a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bulkops.checkpoint import Checkpoint
 from bulkops.errors import ThresholdError
-from bulkops.model import Batch, Learnt, Operation, Outcome, Status
+from bulkops.model import Batch, Json, Learnt, Operation, Outcome, Status
 from bulkops.progress import Progress
 from bulkops.stop import Stop
 from bulkops.tally import Tally
+
+_STOPPED = frozenset({Status.FAILED, Status.SKIPPED})
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """
-    When a run stops for good: too large a share of the settled lines failed.
+    When a run stops for good: too large a share of the settled lines failed, or too many in a row.
     """
 
     failed_ratio: float
     failed_after: int
+    #: 0: however many
+    failed_in_a_row: int = 0
 
 
 class Recorder:
@@ -84,7 +88,7 @@ class Recorder:
         Lines of an `aborted` group, and those never sent (no `batch`), say nothing about how the
         rest of the run fares, and do not count towards the thresholds.
         """
-        if not self._progress.settle(outcome.line, outcome.status):
+        if not self._progress.settle(outcome.line, outcome.status, aborted=aborted):
             return
         record = {
             "type": "outcome",
@@ -98,10 +102,16 @@ class Recorder:
             "batch": batch.number if batch else None,
             "attempts": attempts or None,
             "learnt": None if outcome.learnt is Learnt.ANSWERED else outcome.learnt,
+            # What `run --resume-stopped` opens again, besides what was skipped.
+            "aborted": (aborted and outcome.status in _STOPPED) or None,
         }
         self._checkpoint.append(**{key: each for key, each in record.items() if each is not None})
         self._tally.add(outcome, sent=batch is not None and not aborted)
         self._check_thresholds()
+
+    def captured(self, batch: Batch, items: Mapping[str, Mapping[str, Json] | None]) -> None:
+        """Log how the items of a batch stand before it is sent; `None`: not there."""
+        self._checkpoint.append(type="before", batch=batch.number, items=items)
 
     def schedule(self, batch: Batch, line: int, job_id: str) -> None:
         """Log that the server will do a line later."""
@@ -113,17 +123,24 @@ class Recorder:
 
     def _check_thresholds(self) -> None:
         settled, failed = self._tally.fresh_settled, self._tally.fresh_failed
-        limit = self._thresholds.failed_ratio
-        if self._stop.asked or settled < self._thresholds.failed_after:
+        row, limits = self._tally.failed_in_a_row, self._thresholds
+        if self._stop.asked:
             return
-        if failed > limit * settled:
-            self._stop.ask(
-                ThresholdError(
-                    f"{failed} of {settled} lines sent have failed, more than failed_ratio = "
-                    f"{limit} allows. See why with `bulkops outcomes --status failed`; the same "
-                    "command goes on with the rest."
-                )
+        if limits.failed_in_a_row and row >= limits.failed_in_a_row:
+            words = f"{row} lines have failed one after the other (failed_in_a_row)"
+        elif settled >= limits.failed_after and failed > limits.failed_ratio * settled:
+            words = (
+                f"{failed} of {settled} lines sent have failed, more than failed_ratio = "
+                f"{limits.failed_ratio} allows"
             )
+        else:
+            return
+        self._stop.ask(
+            ThresholdError(
+                f"{words}. See why with `bulkops outcomes --status failed`; the same command goes "
+                "on with the rest, and `bulkops retry` sends what failed again."
+            )
+        )
 
 
 def skipped(operation: Operation, code: str, message: str) -> Outcome:

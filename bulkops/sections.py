@@ -138,6 +138,8 @@ class Limits(Section):
     calls_per_second: Number = Field(default=0.0, ge=0, le=10_000)
     credits_per_day: Whole = Field(default=0, ge=0)
     leave_credits: str = "20%"
+    ledger: str = ""
+    organisation: str = ""
     attempts: Whole = Field(default=6, ge=1, le=100)
     retry_wait_s: Number = Field(default=1.0, ge=0, le=600)
     locked_wait_s: Number = Field(default=30.0, ge=0, le=3600)
@@ -203,6 +205,7 @@ class Stop(Section):
 
     failed_ratio: Number = Field(default=0.05, ge=0, le=1)
     failed_after: Whole = Field(default=500, ge=0)
+    failed_in_a_row: Whole = Field(default=500, ge=0)
 
 
 class Run(Section):
@@ -212,6 +215,7 @@ class Run(Section):
     on_conflict: Literal["refuse", "last"] = "refuse"
     window: str = ""
     durability: Literal["fsync", "flush"] = "fsync"
+    capture: Literal["none", "fields"] = "none"
 
     @field_validator("window")
     @classmethod

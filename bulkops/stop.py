@@ -8,10 +8,14 @@ and take no other; waits end at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bulkops.errors import BulkopsError
+
+
+class EndingError(BulkopsError):
+    """Something was given up because the run is ending; `Stop.reason` says why."""
 
 
 class Stop:
@@ -21,6 +25,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._told: list[Callable[[], None]] = []
         self.reason: BulkopsError | None = None
 
     @property
@@ -32,7 +37,18 @@ class Stop:
         """Ask for the run to end. The first reason stands."""
         if self.reason is None:
             self.reason = reason
+        if self.asked:
+            return
         self._event.set()
+        for tell in self._told:
+            tell()
+
+    def tell(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when a stop is asked for, once; at once if it was already."""
+        if self.asked:
+            tell()
+        else:
+            self._told.append(tell)
 
     async def sleep(self, seconds: float) -> bool:
         """Wait, but not past a stop. Return whether the run goes on."""

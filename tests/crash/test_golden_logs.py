@@ -83,6 +83,15 @@ MEANT = {
         # What was cut off may have said that these were sent.
         doubts={(1, 2), (2, 3)},
     ),
+    "v1-reopened": Meant(
+        rows=6,
+        statuses={"succeeded": 2, "failed": 1, "invalid": 1},
+        settled={1, 4, 5, 6},
+        calls=4,
+        doubts={(2, 2)},
+        # 3 was skipped and never sent.
+        free={(3, 3)},
+    ),
     "v1-torn": Meant(
         rows=16,
         statuses={},

@@ -47,8 +47,11 @@ class Bench:
             **CREDENTIALS,
             "BULKOPS_API__BASE_URL": self.url,
             "BULKOPS_AUTH__TOKEN_CACHE": str(self.folder / "tokens.json"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
             "BULKOPS_RUN__DIRECTORY": str(self.folder / "runs"),
             "BULKOPS_STOP__FAILED_RATIO": "1.0",
+            "BULKOPS_STOP__FAILED_IN_A_ROW": "0",
+            "BULKOPS_LIMITS__LEDGER": str(self.folder / "credits"),
             "BULKOPS_LIMITS__RETRY_WAIT_S": "0.05",
             "BULKOPS_LIMITS__LOCKED_WAIT_S": "0.1",
             "BULKOPS_LIMITS__TERRITORY_RECORDS_PER_CALL": "10",
@@ -136,6 +139,15 @@ def wait_for(bench: Bench, *, outcomes: int, process: subprocess.Popen[str]) -> 
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
     raise AssertionError("the run settled too little in a minute")
+
+
+def wait_for_socket(bench: Bench, process: subprocess.Popen[str]) -> None:
+    """Return once the run answers to `ctl`: it has its lock, and has begun."""
+    deadline = time.monotonic() + 60
+    while not list(bench.folder.glob("runs/*/ctl.sock")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def interrupt(process: subprocess.Popen[str], number: signal.Signals) -> int:

@@ -24,6 +24,7 @@ from tests.e2e.harness import (
     is_write,
     read_rows,
     wait_for,
+    wait_for_socket,
 )
 
 #: Slow enough to be interrupted in the middle, quick enough to wait for.
@@ -129,8 +130,12 @@ def test_retry_sends_the_rest_again(bench: Bench, sample: Sample) -> None:
 def test_a_second_run_on_one_directory_is_refused(bench: Bench, sample: Sample) -> None:
     """Two processes never work on one run: the second exits 7 and names the first."""
     manifest = sample.manifest
+    pause = bench.folder / "runs" / "pause"
+    pause.parent.mkdir(exist_ok=True)
+    # Held, the first is on its run for as long as the second takes to begin.
+    pause.touch()
     process = bench.begin("run", str(manifest), "--yes", **_NARROW)
-    wait_for(bench, outcomes=100, process=process)
+    wait_for_socket(bench, process)
     second = bench.run("run", str(manifest), "--yes")
     assert second.returncode == 7
     assert f"process {process.pid}" in second.stderr

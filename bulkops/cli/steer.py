@@ -1,0 +1,78 @@
+"""
+The verb that speaks to a running run: `ctl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from bulkops import ctl
+from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, pairs, print_json
+from bulkops.errors import UsageError
+
+_ACTIONS = ("status", "pause", "resume", "drain", "set")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file to `app`."""
+    app.command("ctl")(control)
+
+
+def control(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")],
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help="status, pause, resume, drain, or set.")
+    ],
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME=VALUE", help="Of set: concurrency=8, calls_per_second=2."),
+    ] = None,
+    *,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Look at a run while it goes on, hold it, let it go on, end it in peace, change its limits.
+    """
+    if action not in _ACTIONS:
+        raise UsageError(f"ctl {action}: expected {', '.join(_ACTIONS)}")
+    if (action == "set") != bool(values):
+        raise UsageError("ctl: NAME=VALUE belongs to set, as in `set concurrency=8`")
+    loaded, _ = begin(config, verbose=0, quiet=False)
+    status = ctl.ask(named_run(loaded, run).path, action, **_numbers(values))
+    if as_json:
+        print_json({"v": ctl.PROTOCOL, **status})
+    else:
+        _print(status)
+
+
+def _numbers(values: list[str] | None) -> dict[str, int | float]:
+    found: dict[str, int | float] = {}
+    for name, text in pairs(values, "set").items():
+        try:
+            found[name] = int(text) if name == "concurrency" else float(text)
+        except ValueError:
+            raise UsageError(f"set {name}={text}: expected a number") from None
+    return found
+
+
+def _print(status: Mapping[str, Any]) -> None:
+    typer.echo(f"{status['run']}: {status['state']}, process {status['pid']}")
+    for name, words in status["held"].items():
+        typer.echo(f"  held by {name}: {words}")
+    if status["ending"]:
+        typer.echo(f"  ending: {status['ending']}")
+    rate = status["calls_per_second"]
+    typer.echo(f"  {status['settled']:,} of {status['rows']:,} lines settled")
+    typer.echo(
+        f"  {status['calls']:,} calls; {status['in_flight']} in flight of {status['slots']} allowed"
+        f" now, at most {status['concurrency']}" + (f", {rate:g} a second" if rate else "")
+    )
+    credits_ = status["credits"]
+    typer.echo(
+        f"  {credits_['spent']:,} credits spent by this process, {credits_['left']:,} left for our "
+        f"runs; a day has {credits_['day']:,}, of which {credits_['leave']:,} are for others"
+    )
