@@ -157,10 +157,15 @@ class Reply:
 class NoReply:
     """
     No answer. `sent` is false only if it is certain that nothing reached the server.
+
+    `timed_out`: it was sent, and waited for as long as a call may take. `kept_back`: it was not
+    sent for a reason of ours, which says nothing of the server.
     """
 
     sent: bool
     reason: str = ""
+    timed_out: bool = False
+    kept_back: bool = False
 
 
 Exchange = Reply | NoReply

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bulkops.model import Learnt, Outcome, Status
+from bulkops.operations.territories import BY_RULE
 from bulkops.spec import Wish
-
-#: How a territory is assigned that only the organisation's rules can take away again.
-_BY_RULE = "automatically"
 
 
 def missed(wish: Wish, members: Sequence[str], held: Mapping[str, str]) -> tuple[str, ...]:
@@ -46,7 +44,7 @@ def judge_record(
         status = Status.SUCCEEDED if ours else Status.UNCHANGED
         words = "read back after the job ended" if ours else "another job had done it"
         return Outcome(line, status, "read_back", words, job_id=job, learnt=Learnt.PROBED)
-    if wish is Wish.ABSENT and all(held[each] == _BY_RULE for each in wrong):
+    if wish is Wish.ABSENT and all(held[each] == BY_RULE for each in wrong):
         words = f"assigned by a rule, so that only a rule can remove it: {', '.join(wrong)}"
         return Outcome(
             line, Status.FAILED, "system_assigned", words, job_id=job, learnt=Learnt.PROBED

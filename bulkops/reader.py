@@ -9,30 +9,35 @@ import random
 from dataclasses import dataclass, replace
 
 from bulkops import pacing
+from bulkops.asides import retry_after
 from bulkops.checkpoint import Checkpoint
-from bulkops.errors import AuthError, BulkopsError, PausedError
-from bulkops.model import Api, Json, NoReply, Reply, Request
+from bulkops.errors import AuthError, PausedError
+from bulkops.model import Api, Exchange, Json, NoReply, Reply, Request
 from bulkops.operations.territory_settings import list_territories, territory_ids
-from bulkops.stop import Stop
+from bulkops.retrying import REFRESHES, told_to_wait
+from bulkops.stop import EndingError, Stop
 from bulkops.tally import Tally
+from bulkops.token_cache import Token
 from bulkops.verdicts import Answer, Verdict, judge_flat, judge_unreadable
 from bulkops.wire import Wire
 
-
-class StoppedError(BulkopsError):
-    """A read was given up because the run is ending."""
+#: Verdicts of a read that is asked again, after a wait.
+_LATER = frozenset({Verdict.RETRY, Verdict.THROTTLED})
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """
     The server will not answer this question; if `passing`, only for now.
+
+    `altogether`: nor others like it, for want of a permission, a module or a feature.
     """
 
     code: str
     message: str
     http_status: int
     passing: bool = False
+    altogether: bool = False
 
 
 class Reader:
@@ -64,7 +69,7 @@ class Reader:
         Return the parsed body (`None` for an empty answer), or why the server refuses.
 
         Raises `PausedError` when the server cannot be reached, `AuthError` when no token is good
-        any more, `StoppedError` when the run ends meanwhile.
+        any more, `EndingError` when the run ends meanwhile.
         """
         tries = refreshed = 0
         started = asyncio.get_running_loop().time()
@@ -72,31 +77,39 @@ class Reader:
             token = await self._wire.token()
             self._checkpoint.append(type="note", event="call.read", path=request.path)
             self._tally.reads += 1
-            exchange = await self._wire.call(request, token)
+            exchange = await self._ask(request, token)
+            if isinstance(exchange, NoReply) and exchange.kept_back:
+                continue
             verdict, refusal = _judge(exchange)
+            asked_to_wait = retry_after(exchange) or 0.0
+            if asked_to_wait > self._waits.longest_s and verdict in _LATER:
+                raise told_to_wait(asked_to_wait)
             match verdict:
                 case Verdict.DONE:
                     assert isinstance(exchange, Reply)
                     return exchange.body
                 case Verdict.REFRESH:
                     refreshed += 1
-                    if refreshed > 1:
+                    if refreshed > REFRESHES:
                         raise AuthError(f"Zoho refuses a fresh access token ({refusal.message})")
                     await self._wire.refresh(token.value)
                     continue
                 case Verdict.THROTTLED:
-                    self._wire.refused(None)
+                    if refusal.http_status != 429:
+                        self._wire.refused(retry_after(exchange))
                 case Verdict.RETRY:
                     pass
                 case _:
-                    return refusal
+                    return replace(refusal, altogether=verdict is Verdict.ABORT)
             tries += 1
-            if tries >= self._attempts and self._wire.last_served < started:
+            # Who is refused for too many calls waits with all others, as long as the limiter says.
+            spent = tries >= self._attempts and verdict is Verdict.RETRY
+            if spent and self._wire.last_served < started:
                 raise PausedError(
                     f"the server does not answer ({refusal.message}). Run the same command again "
                     "later."
                 )
-            if tries >= self._attempts and verdict is Verdict.RETRY:
+            if spent:
                 return replace(refusal, passing=True)
             wait = pacing.backoff(
                 self._waits.retry_s,
@@ -104,8 +117,25 @@ class Reader:
                 longest_s=self._waits.longest_s,
                 chance=random.random(),  # noqa: S311  (jitter, not a secret)
             )
-            await self._stop.sleep(wait)
-        raise StoppedError("the run is ending")
+            await self._stop.sleep(max(wait, asked_to_wait))
+        raise EndingError("the run is ending")
+
+    async def _ask(self, request: Request, token: Token) -> Exchange:
+        """
+        Call once, unless the run ends meanwhile: a read that nobody waits for is given up.
+
+        Waiting for a slot or for a pause to end is part of the call.
+        """
+        call = asyncio.create_task(self._wire.call(request, token))
+        try:
+            await self._stop.first(asyncio.wait({call}))
+        finally:
+            if not call.done():
+                call.cancel()
+                await asyncio.wait({call})
+        if self._stop.asked and (call.cancelled() or isinstance(call.result(), NoReply)):
+            raise EndingError("the run is ending")
+        return call.result()
 
     async def known_territories(self, api: Api) -> frozenset[str]:
         """
@@ -142,7 +172,7 @@ class Reader:
         return frozenset(found)
 
 
-def _judge(exchange: Reply | NoReply) -> tuple[Verdict, Refusal]:
+def _judge(exchange: Exchange) -> tuple[Verdict, Refusal]:
     """Return what an answer to a read means, and the words for when it is a refusal."""
     if isinstance(exchange, NoReply):
         return Verdict.RETRY, Refusal("no_reply", exchange.reason, 0)

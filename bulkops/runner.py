@@ -1,8 +1,9 @@
 """
 Run a plan: workers that carry its batches, a follower, and last what must go in order.
 
-Running again is resuming: whatever the log holds is left alone, everything else is sent. A
-worker never dies of a `BulkopsError`; it asks for a stop, and the others finish their calls.
+A batch that has to wait is parked, and its worker takes another one (see `parking.py`). Running
+again is resuming: whatever the log holds is left alone, everything else is sent. A worker never
+dies of a `BulkopsError`; it asks for a stop, and the others finish their calls.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from pathlib import Path
 
 import structlog
 
-from bulkops.carrier import Awaited, Carrier
+from bulkops.carrier import Carrier
 from bulkops.checkpoint import Checkpoint
+from bulkops.dispatch import Dispatch
 from bulkops.errors import BulkopsError
-from bulkops.follow import Follower, Intervals
+from bulkops.follow import Follower
 from bulkops.model import Api, Batch, Learnt, Operation, Outcome, Status
 from bulkops.operations import SPECS
+from bulkops.parcel import Parcel
+from bulkops.parking import Load
 from bulkops.plan_file import read_batches, read_refusals
 from bulkops.progress import LineSet, Progress
 from bulkops.reader import Reader
@@ -29,6 +33,7 @@ from bulkops.retrying import Policy
 from bulkops.settlement import Halt
 from bulkops.stop import Stop
 from bulkops.tally import Tally
+from bulkops.watches import Awaited, Intervals
 from bulkops.wire import Wire
 
 _CHUNK = 32
@@ -46,6 +51,7 @@ class Settings:
     intervals: Intervals
     thresholds: Thresholds
     read_many: bool = True
+    capture: bool = False
 
 
 class Runner:
@@ -87,6 +93,7 @@ class Runner:
             tally=tally,
             send_again=self._send_again,
         )
+        self._dispatch = Dispatch(workers=settings.workers, policy=settings.policy, stop=stop)
         self._carrier = Carrier(
             api=settings.api,
             wire=wire,
@@ -97,6 +104,8 @@ class Runner:
             stop=stop,
             tally=tally,
             follow=self._follower.add,
+            heard=self._dispatch.heard,
+            capture=settings.capture,
         )
 
     @property
@@ -113,8 +122,7 @@ class Runner:
         ordered: list[tuple[int, Batch]] = []
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follower.run())
-            queue: asyncio.Queue[Batch | None] = asyncio.Queue(self._settings.workers)
-            workers = [group.create_task(self._work(queue)) for _ in range(self._settings.workers)]
+            workers = [group.create_task(self._work()) for _ in range(self._settings.workers)]
             async for step, batch in batches:
                 if self._stop.asked:
                     break
@@ -122,11 +130,10 @@ class Runner:
                 if left is None:
                     continue
                 if step == 0:
-                    await queue.put(left)
+                    await self._dispatch.put(Load(left))
                 else:
                     ordered.append((step, left))
-            for _ in workers:
-                await queue.put(None)
+            self._dispatch.close()
             for worker in workers:
                 await worker
             self._follower.close()
@@ -156,15 +163,20 @@ class Runner:
         unsent = tuple(each for each in left if each.line not in jobs)
         return replace(batch, operations=unsent) if unsent else None
 
-    async def _work(self, queue: asyncio.Queue[Batch | None]) -> None:
-        while (batch := await queue.get()) is not None:
-            if not self._stop.asked:
-                await self._carry(batch)
+    async def _work(self) -> None:
+        while (load := await self._dispatch.take()) is not None:
+            left: tuple[Parcel, ...] = ()
+            try:
+                with structlog.contextvars.bound_contextvars(batch=load.batch.number):
+                    left = await self._carrier.carry(load)
+            except BulkopsError as error:
+                self._stop.ask(error)
+            self._dispatch.give_back(load, left)
 
-    async def _carry(self, batch: Batch, *, resent: bool = False) -> None:
+    async def _carry_through(self, batch: Batch, *, resent: bool = False) -> None:
         try:
             with structlog.contextvars.bound_contextvars(batch=batch.number):
-                await self._carrier.carry(batch, resent=resent)
+                await self._carrier.carry_through(batch, resent=resent)
         except BulkopsError as error:
             self._stop.ask(error)
 
@@ -176,7 +188,7 @@ class Runner:
         there before that call, because it was looked for then too.
         """
         if not SPECS[batch.spec].must_be_listed:
-            return await self._carry(batch)
+            return await self._carry_through(batch)
         try:
             known = await self._reader.known_territories(self._settings.api)
         except BulkopsError as error:
@@ -189,14 +201,14 @@ class Runner:
             self._recorder.settle(outcome, batch=batch, attempts=attempts)
         rest = tuple(each for each in batch.operations if each not in missing)
         if rest:
-            await self._carry(replace(batch, operations=rest))
+            await self._carry_through(replace(batch, operations=rest))
         return None
 
     async def _send_again(self, group: Sequence[Awaited]) -> None:
         """Carry operations whose remote job is over and left them as they were."""
         first = group[0]
         batch = replace(first.batch, operations=tuple(each.operation for each in group))
-        await self._carry(batch, resent=first.resent)
+        await self._carry_through(batch, resent=first.resent)
 
 
 def _gone(operation: Operation) -> Outcome:

@@ -24,9 +24,12 @@ class Tally:
     fresh_calls: int = 0
     fresh_settled: int = 0
     fresh_failed: int = 0
+    failed_in_a_row: int = 0
     retries: int = 0
     throttled: int = 0
     reads: int = 0
+    #: Why no call leaves now, in words; empty while they do.
+    held: tuple[str, ...] = ()
 
     @property
     def settled(self) -> int:
@@ -47,4 +50,6 @@ class Tally:
         self.statuses[outcome.status] += 1
         if sent:
             self.fresh_settled += 1
-            self.fresh_failed += outcome.status in {Status.FAILED, Status.UNKNOWN}
+            failed = outcome.status in {Status.FAILED, Status.UNKNOWN}
+            self.fresh_failed += failed
+            self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0

@@ -8,143 +8,23 @@ few lines does here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import aiohttp
-import orjson
 import pytest
 from aiohttp import web
 
-from bulkops.auth import TokenSource
-from bulkops.carrier import Awaited, Carrier
-from bulkops.checkpoint import Checkpoint
-from bulkops.config import Config
 from bulkops.emulator import Behaviour, Emulator, world_from
 from bulkops.errors import ExitCode, PausedError, SignalledError
-from bulkops.follow import Follower, Intervals
-from bulkops.limiter import Limiter
-from bulkops.model import Api, Batch, Operation, Route
-from bulkops.pacing import Waits
-from bulkops.reader import Reader
-from bulkops.recorder import Recorder, Thresholds
-from bulkops.resume import Progress
-from bulkops.retrying import Policy
-from bulkops.stop import Stop
-from bulkops.tally import Tally
-from bulkops.transport import Transport
-from bulkops.wire import Credits, Wire
+from bulkops.model import Batch, Operation, Route
+from bulkops.watches import Awaited, Intervals
+from tests.engine import SOON, Run, running, serving
 
 RECORD, OTHER = "4150868000000000101", "4150868000000000102"
 WEST, EAST = "4150868000000000701", "4150868000000000702"
-V8 = Api("crm", "v8")
-#: How long anything here may take before it is called endless.
-LONG_S = 5.0
-SOON = Intervals(first_s=0.01, longest_s=0.04, give_up_s=LONG_S)
-
-
-@dataclass
-class Run:
-    """The engine of a run, without a plan: batches are carried as the tests say."""
-
-    follower: Follower
-    carrier: Carrier
-    stop: Stop
-    tally: Tally
-    log: Path
-
-    async def carry(self, *batches: Batch, adopted: Sequence[Awaited] = ()) -> None:
-        """Carry batches, with jobs of an earlier run, and follow them to their end."""
-        async with asyncio.timeout(LONG_S), asyncio.TaskGroup() as group:
-            group.create_task(self.follower.run())
-            for each in adopted:
-                self.follower.add(each)
-            for batch in batches:
-                await self.carrier.carry(batch)
-            self.follower.close()
-
-    async def send_again(self, group: Sequence[Awaited]) -> None:
-        """Do as the runner does."""
-        first = group[0]
-        batch = replace(first.batch, operations=tuple(each.operation for each in group))
-        await self.carrier.carry(batch, resent=first.resent)
-
-    def records(self, kind: str) -> list[dict[str, Any]]:
-        found = [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
-        return [each for each in found if each["type"] == kind]
-
-    @property
-    def outcomes(self) -> dict[int, tuple[str, str]]:
-        """Status and code by line; no line may have two. The log must be closed."""
-        records = self.records("outcome")
-        assert len({each["line"] for each in records}) == len(records)
-        return {each["line"]: (each["status"], each.get("code", "")) for each in records}
-
-    @property
-    def notes(self) -> list[str]:
-        return [each["event"] for each in self.records("note")]
-
-
-@asynccontextmanager
-async def running(
-    url: str,
-    log: Path,
-    *,
-    token: str = "1000.any",
-    intervals: Intervals = SOON,
-    read_many: bool = True,
-) -> AsyncIterator[Run]:
-    config = Config(api={"base_url": url}, auth={"access_token": token})
-    stop, tally, progress = Stop(), Tally(), Progress()
-    policy = Policy(3, Waits(retry_s=0.001, locked_s=0.001, longest_s=0.01))
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        transport = await stack.enter_async_context(Transport(url, connections=5, timeout_s=LONG_S))
-        wire = Wire(
-            transport=transport,
-            tokens=TokenSource(config=config, session=session, remember_secret=lambda _: None),
-            limiter=Limiter(ceiling=5),
-            credits=Credits(leave=0, own=10**9),
-            stop=stop,
-            tally=tally,
-        )
-        checkpoint = await stack.enter_async_context(Checkpoint(log))
-        reader = Reader(wire, checkpoint, waits=policy.waits, attempts=3, stop=stop, tally=tally)
-        recorder = Recorder(
-            checkpoint, progress, thresholds=Thresholds(1.0, 10**9), stop=stop, tally=tally
-        )
-        run: Run
-
-        async def send_again(group: Sequence[Awaited]) -> None:
-            await run.send_again(group)
-
-        follower = Follower(
-            api=V8,
-            reader=reader,
-            recorder=recorder,
-            intervals=intervals,
-            read_many=read_many,
-            stop=stop,
-            tally=tally,
-            send_again=send_again,
-        )
-        carrier = Carrier(
-            api=V8,
-            wire=wire,
-            reader=reader,
-            recorder=recorder,
-            progress=progress,
-            policy=policy,
-            stop=stop,
-            tally=tally,
-            follow=follower.add,
-        )
-        run = Run(follower, carrier, stop, tally, log)
-        yield run
 
 
 def batch_of(*operations: Operation, spec: str = "remove_territories", number: int = 1) -> Batch:
@@ -389,7 +269,7 @@ async def test_a_stop_ends_the_waiting_at_once(tmp_path: Path) -> None:
         log = tmp_path / "checkpoint.jsonl"
         async with running(emulator.url, log, token=emulator.access_token, intervals=late) as run:
             loop = asyncio.get_running_loop()
-            loop.call_later(0.02, run.stop.ask, SignalledError("interrupted", ExitCode.INTERRUPTED))
+            loop.call_later(0.3, run.stop.ask, SignalledError("interrupted", ExitCode.INTERRUPTED))
             await run.carry(ONE)
     assert run.outcomes == {}
     assert len(run.records("job")) == 1
@@ -426,23 +306,6 @@ class Server:
             return self.listed()
         held = [{"id": each, "$assigned": "manually"} for each in self.held]
         return web.json_response({"data": [{"id": RECORD, "Territories": held}]})
-
-
-@asynccontextmanager
-async def serving(server: Server, log: Path, **settings: Any) -> AsyncIterator[Run]:
-    """A run against such a server."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        async with running(f"http://127.0.0.1:{port}", log, **settings) as run:
-            yield run
-    finally:
-        await runner.cleanup()
 
 
 def item(code: str, **details: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,9 +49,9 @@ def carried(parcels: tuple[Parcel, ...]) -> list[list[int]]:
 )
 def test_a_passing_fault_is_sent_again_later(tries: int, wait: float) -> None:
     """Each try counts, and each wait is longer."""
-    result = then(Parcel(LINES, sent=tries + 1, tries=tries), left(Reason.RETRY))
+    result = then(Parcel(LINES, sent=tries + 1, faults=tries), left(Reason.RETRY))
     (again,) = result.parcels
-    assert (again.tries, again.sent) == (tries + 1, tries + 1)
+    assert (again.faults, again.sent) == (tries + 1, tries + 1)
     assert again.wait_s == pytest.approx(wait)
     assert Next((again,)) == result
 
@@ -67,7 +69,7 @@ def test_a_fault_waits_as_long_as_the_server_asks() -> None:
 @pytest.mark.parametrize("reason", [Reason.RETRY, Reason.LOCKED])
 def test_attempts_that_run_out_end_lines_as_failed_or_unknown(reason: Reason) -> None:
     """A line that may have been done is unknown; one that surely was not has failed."""
-    parcel = Parcel(LINES, frozenset({2}), sent=3, tries=2, locks=2)
+    parcel = Parcel(LINES, frozenset({2}), sent=3, faults=2, locks=2)
     result = then(parcel, left(reason))
     expected = {1: Status.FAILED, 2: Status.UNKNOWN, 3: Status.FAILED, 4: Status.FAILED}
     assert {each.line: each.status for each in result.outcomes} == expected
@@ -79,19 +81,19 @@ def test_attempts_that_run_out_end_lines_as_failed_or_unknown(reason: Reason) ->
 
 def test_the_last_silent_try_makes_its_lines_unknown() -> None:
     """Doubt of the try that used up the attempts counts as well."""
-    result = then(Parcel(LINES, tries=2), left(Reason.RETRY, in_doubt=True))
+    result = then(Parcel(LINES, faults=2), left(Reason.RETRY, in_doubt=True))
     assert {each.status for each in result.outcomes} == {Status.UNKNOWN}
 
 
 def test_giving_up_without_a_code_says_that_there_was_no_answer() -> None:
     """Ours is in lower case: no server spoke."""
-    result = then(Parcel(LINES, tries=2), Remainder(Reason.RETRY, LINES, message="reset"))
+    result = then(Parcel(LINES, unanswered=2), Remainder(Reason.RETRY, LINES, message="reset"))
     assert {(each.code, each.http_status) for each in result.outcomes} == {("no_answer", None)}
 
 
 def test_an_outage_stops_the_run_and_settles_nothing() -> None:
     """If the server serves nobody it is not the fault of these lines: they wait for another run."""
-    result = then(Parcel(LINES, tries=2), left(Reason.RETRY, in_doubt=True), silent=True)
+    result = then(Parcel(LINES, faults=2), left(Reason.RETRY, in_doubt=True), silent=True)
     assert isinstance(result.stop, PausedError)
     assert Next(stop=result.stop) == result
 
@@ -110,39 +112,32 @@ def test_a_locked_record_that_stays_locked_is_no_outage() -> None:
 
 def test_a_locked_record_waits_much_longer_and_counts_on_its_own() -> None:
     """Locks and faults use up their attempts apart."""
-    (again,) = then(Parcel(LINES, tries=2), left(Reason.LOCKED)).parcels
-    assert (again.tries, again.locks, again.wait_s) == (2, 1, pytest.approx(3.0))
+    (again,) = then(Parcel(LINES, faults=2), left(Reason.LOCKED)).parcels
+    assert (again.faults, again.locks, again.wait_s) == (2, 1, pytest.approx(3.0))
 
 
 @pytest.mark.parametrize("throttles", [0, 2, 50])
 def test_being_throttled_slows_everybody_and_is_no_attempt(throttles: int) -> None:
-    """While others are served there is no end to trying again."""
-    result = then(Parcel(LINES, tries=1, throttles=throttles), left(Reason.THROTTLED))
+    """There is no end to trying again: when it is enough, the limiter says for all of them."""
+    result = then(Parcel(LINES, faults=1, throttles=throttles), left(Reason.THROTTLED))
     (again,) = result.parcels
-    assert (again.tries, again.throttles) == (1, throttles + 1)
+    assert (again.faults, again.throttles) == (1, throttles + 1)
     assert (result.slow_down, result.stop, result.outcomes) == (True, None, ())
     assert 0 < again.wait_s <= 120.0
 
 
-def test_being_throttled_while_nobody_is_served_pauses_the_run() -> None:
-    """The day's credits are used up, and waiting here would be for hours."""
-    early = then(Parcel(LINES, throttles=1), left(Reason.THROTTLED), silent=True)
-    late = then(Parcel(LINES, throttles=2), left(Reason.THROTTLED), silent=True)
-    assert early.stop is None
-    assert isinstance(late.stop, PausedError)
-    assert late.outcomes == ()
-
-
-def test_a_refused_token_is_refreshed_once_and_sent_again_at_once() -> None:
-    """That is no attempt."""
-    result = then(Parcel(LINES, tries=1), left(Reason.REFRESH))
+@pytest.mark.parametrize("refreshes", [0, 1])
+def test_a_refused_token_is_refreshed_and_the_call_sent_again_at_once(refreshes: int) -> None:
+    """That is no attempt. The second may have been revoked while the call waited for a slot."""
+    result = then(Parcel(LINES, faults=1, refreshes=refreshes), left(Reason.REFRESH))
     (again,) = result.parcels
-    assert (again.tries, again.refreshes, again.wait_s, result.refresh) == (1, 1, 0.0, True)
+    expected = (1, refreshes + 1, 0.0, True)
+    assert expected == (again.faults, again.refreshes, again.wait_s, result.refresh)
 
 
-def test_a_fresh_token_that_is_refused_as_well_ends_the_run() -> None:
+def test_fresh_tokens_that_are_refused_as_well_end_the_run() -> None:
     """Another refresh would be refused too, and tokens are rationed."""
-    result = then(Parcel(LINES, refreshes=1), left(Reason.REFRESH))
+    result = then(Parcel(LINES, refreshes=2), left(Reason.REFRESH))
     assert isinstance(result.stop, AuthError)
     assert "CODE: words" in str(result.stop)
     assert (result.parcels, result.refresh) == ((), False)
@@ -171,9 +166,9 @@ def test_a_record_with_another_job_is_awaited() -> None:
 )
 def test_what_is_sent_again_is_cut_by_items(limit: int | None, expected: list[list[int]]) -> None:
     """Lines of one item stay together; nothing waits and nothing counts."""
-    result = then(Parcel(LINES, tries=1), left(Reason.RESEND), Aftermath("token", limit=limit))
+    result = then(Parcel(LINES, faults=1), left(Reason.RESEND), Aftermath("token", limit=limit))
     assert carried(result.parcels) == expected
-    assert {(each.tries, each.wait_s) for each in result.parcels} == {(1, 0.0)}
+    assert {(each.faults, each.wait_s) for each in result.parcels} == {(1, 0.0)}
 
 
 def test_a_call_refused_for_one_member_is_halved() -> None:
@@ -197,16 +192,46 @@ def test_history_is_kept(reason: Reason) -> None:
     assert {(each.sent, each.since) for each in parts} == {(7, 5.0)}
 
 
+@pytest.mark.parametrize("status", [None, 500])
+def test_silences_and_faults_of_the_server_count_apart(status: int | None) -> None:
+    """Two of one kind leave all attempts of the other."""
+    parcel = Parcel(LINES, unanswered=2 if status else 0, faults=0 if status else 2)
+    (again,) = then(parcel, replace(left(Reason.RETRY), http_status=status)).parcels
+    assert (again.unanswered, again.faults) == ((2, 1) if status else (1, 2))
+
+
+ITEMS = st.lists(st.integers(11, 20), min_size=1, max_size=30)
+
+
+def parcel_of(items: list[int]) -> Parcel:
+    return Parcel(tuple(Operation(line, str(item)) for line, item in enumerate(items)))
+
+
+def check_nothing_is_lost_or_doubled(parts: list[Parcel], whole: Parcel) -> None:
+    together = [each for part in parts for each in part.operations]
+    assert sorted(whole.operations, key=line_of) == sorted(together, key=line_of)
+
+
+def line_of(operation: Operation) -> int:
+    return operation.line
+
+
 @settings(max_examples=150)
-@given(st.lists(st.integers(11, 20), min_size=1, max_size=30), st.integers(1, 31))
+@given(ITEMS, st.integers(1, 31))
 def test_cutting_loses_and_doubles_nothing(items: list[int], limit: int) -> None:
     """Every line is in one part, in at most `limit` items, with all lines of its item."""
-    parcel = Parcel(tuple(Operation(line, str(item)) for line, item in enumerate(items)))
-    for parts in (cut(parcel, limit), halve(parcel)):
-        together = [each for part in parts for each in part.operations]
-        assert sorted(each.line for each in together) == list(range(len(items)))
-        assert len({(i, op.item) for i, part in enumerate(parts) for op in part.operations}) == len(
-            set(items)
-        )
-    assert all(len(merge_items(part.operations)) <= limit for part in cut(parcel, limit))
-    assert len(halve(parcel)) == min(2, len(set(items)))
+    parts = cut(parcel_of(items), limit)
+    check_nothing_is_lost_or_doubled(parts, parcel_of(items))
+    assert sum(len(merge_items(part.operations)) for part in parts) == len(set(items))
+    assert all(len(merge_items(part.operations)) <= limit for part in parts)
+
+
+@settings(max_examples=150)
+@given(ITEMS)
+def test_halving_goes_by_items_and_then_by_lines(items: list[int]) -> None:
+    """The lines of an item are parted only when it is alone; a single line stays."""
+    parts = halve(parcel_of(items))
+    check_nothing_is_lost_or_doubled(parts, parcel_of(items))
+    assert len(parts) == min(2, len(items))
+    if len(set(items)) > 1:
+        assert sum(len(merge_items(part.operations)) for part in parts) == len(set(items))

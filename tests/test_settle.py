@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from bulkops import match as match_module
 from bulkops import settle as settle_module
+from bulkops import settle_item as item_module
 from bulkops.model import (
     Batch,
     Exchange,
@@ -33,6 +34,7 @@ from bulkops.model import (
 from bulkops.operations import SPECS
 from bulkops.pacing import Waits
 from bulkops.parcel import Parcel
+from bulkops.progress import Progress
 from bulkops.retrying import Aftermath, Policy, what_next
 from bulkops.settle import settle
 from bulkops.settlement import Reason, Settlement, Settling
@@ -555,6 +557,42 @@ def test_deleting_a_territory_again_fails_unless_the_first_try_met_silence() -> 
     assert expected == (places(clear), places(doubtful))
 
 
+def test_a_doubt_is_disproved_only_by_evidence_about_its_own_call() -> None:
+    """
+    That one silent call did nothing says nothing about another silent call of the same batch.
+
+    Calls 1 and 2 carried two lines each and met silence; so did call 3, with a line of each. The
+    first line is done only now, so that calls 1 and 3 did nothing; call 2 may have done its part.
+    """
+    progress = Progress()
+    for call, carried in ((1, [1, 2]), (2, [3, 4]), (3, [1, 3])):
+        progress.take({"type": "sent", "batch": 1, "attempt": 1, "call": call, "lines": carried})
+    progress.take({"type": "answer", "batch": 1, "call": 2, "doubtful": [3, 4]})
+    lines = frozenset({1, 2, 3, 4})
+    silent = progress.silences(1, lines)
+    body = {"data": [said("SUCCESS", id="11")]}
+    body["data"] += [
+        said("INVALID_DATA", "relation not found", id=str(each)) for each in (12, 13, 14)
+    ]
+    operations = [operation(line, 10 + line) for line in lines]
+
+    result = settled("unlink", 207, body, *operations, doubtful=lines, silent=silent)
+
+    assert {
+        1: Status.SUCCEEDED,
+        2: Status.UNCHANGED,
+        3: Status.SUCCEEDED,
+        4: Status.SUCCEEDED,
+    } == places(result)
+    assert {frozenset({1, 2}), frozenset({3, 4}), frozenset({1, 3})} == silent
+
+
+def test_what_a_repair_cut_off_is_disproved_by_nothing_else() -> None:
+    """Which calls were lost with the log nobody knows: each line stands alone."""
+    progress = Progress(repaired=True)
+    assert {frozenset({1}), frozenset({2})} == progress.silences(1, {1, 2})
+
+
 def test_a_wrong_target_is_no_echo() -> None:
     """Only the words about the territory itself can be our own doing."""
     answer = said("INVALID_DATA", "Given transfer_to_id isn't valid one", id="11")
@@ -610,10 +648,19 @@ def test_an_abort_fails_the_call_and_halts_its_group() -> None:
 def test_a_call_that_cannot_be_smaller_fails(code: str, limit: int | None) -> None:
     """What is split or bisected ends with the single item; only a split says a limit."""
     body = said(code)
-    alone = settled("remove_territories", 400, body, operation(1, 11, 71), operation(2, 11, 72))
-    assert places(alone) == {1: Status.FAILED, 2: Status.FAILED}
+    alone = settled("remove_territories", 400, body, operation(1, 11, 71, 72))
+    assert places(alone) == {1: Status.FAILED}
     several = settled("remove_territories", 400, body, *(operation(n, n, 71) for n in (1, 2, 3)))
     assert (limit, ()) == (several.limit, several.outcomes)
+
+
+def test_a_record_that_is_too_large_fails_and_one_that_is_refused_goes_line_by_line() -> None:
+    """Fewer items than one a call cannot hold; but which of its lines is bad can be found out."""
+    lines = operation(1, 11, 71), operation(2, 11, 72)
+    large = settled("remove_territories", 400, said("LIMIT_EXCEEDED"), *lines)
+    assert places(large) == {1: Status.FAILED, 2: Status.FAILED}
+    refused = settled("remove_territories", 400, said("UNABLE_TO_PARSE_DATA_TYPE"), *lines)
+    assert places(refused) == {1: Reason.BISECT, 2: Reason.BISECT}
 
 
 @pytest.mark.parametrize(
@@ -767,7 +814,7 @@ MUTANTS = {
     ),
     "forgets the rest of a flat refusal": (settle_module, "    if rest:\n", "    if False:\n"),
     "forgets the siblings of a territory": (
-        settle_module,
+        item_module,
         "            again.append(operation)\n",
         "            pass\n",
     ),
@@ -776,7 +823,7 @@ MUTANTS = {
         "tuple(op for each in group for op in each.operations)",
         "group[0].operations",
     ),
-    "settles and sends again": (settle_module, "return [], [rest]", "return done_too(), [rest]"),
+    "settles and sends again": (item_module, "return [], [rest]", "return done_too(), [rest]"),
     "trusts silence": (settle_module, "in_doubt=exchange.sent", "in_doubt=False"),
     "doubts what never left": (settle_module, "in_doubt=exchange.sent", "in_doubt=True"),
     "is sure of what nobody mentioned": (
@@ -790,12 +837,12 @@ MUTANTS = {
         "        verdict = Verdict.DONE if reply.status < 300 else Verdict.FAIL\n        done",
     ),
     "takes the record's index for the territory's": (
-        settle_module,
+        item_module,
         "index = answer.indices[1]",
         "index = answer.indices[0]",
     ),
     "takes pending for done": (
-        settle_module,
+        item_module,
         "Status.SCHEDULED if later else Status.SUCCEEDED",
         "Status.SUCCEEDED",
     ),
@@ -805,12 +852,12 @@ MUTANTS = {
         "return items[index]",
     ),
     "hears an echo without a call": (
-        settle_module,
+        item_module,
         "status = Status.SUCCEEDED if doubtful else Status.UNCHANGED",
         "status = Status.UNCHANGED if doubtful else Status.SUCCEEDED",
     ),
     "takes one line of an item for all": (
-        settle_module,
+        item_module,
         "for each in item.operations], []",
         "for each in item.operations[:1]], []",
     ),
@@ -849,7 +896,7 @@ MUTANTS = {
 
 
 def mutated(module: ModuleType, found: str, put: str) -> Settle:
-    """`settle` with one place of it, or of the matching it calls, changed."""
+    """`settle` with one place changed, of it or of what it calls to match and settle an item."""
     source = inspect.getsource(module)
     assert source.count(found) == 1, f"the mutant no longer fits {module.__name__}: {found!r}"
     mutant = ModuleType("bulkops.mutant")
@@ -861,7 +908,8 @@ def mutated(module: ModuleType, found: str, put: str) -> Settle:
         return mutant.settle
     changed = ModuleType("bulkops.mutant")
     exec(compile(inspect.getsource(settle_module), "settle", "exec"), changed.__dict__)
-    changed.__dict__["match_items"] = mutant.match_items
+    called = "match_items" if module is match_module else "settle_item"
+    changed.__dict__[called] = mutant.__dict__[called]
     return changed.settle
 
 

@@ -13,10 +13,31 @@ and `MANDATORY_NOT_FOUND` "relation not found".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.operations.related_records import PROBE
-from bulkops.spec import Column, Kind, Spec, Wish
+from bulkops.model import Api, Item, Json, Operation, Request, Route
+from bulkops.operations.related_records import (
+    LISTING,
+    PROBE,
+    held_relations,
+    list_related,
+    shown_related,
+    undo_link,
+    undo_unlink,
+)
+from bulkops.pages import Cursor
+from bulkops.spec import (
+    Before,
+    Capture,
+    Column,
+    Held,
+    Kind,
+    Question,
+    Row,
+    Shown,
+    Spec,
+    Wish,
+)
 from bulkops.verdicts import Answer, Verdict
 
 _ROUTE_COLUMNS = (
@@ -58,6 +79,61 @@ def _judge_unlink(answer: Answer) -> Verdict | None:
     return None
 
 
+def _capture(api: Api, route: Route, items: Sequence[Item]) -> tuple[Request, ...]:
+    """Ask which contacts have a role in the deal, and which."""
+    query = {
+        "fields": "id,Contact_Role",
+        "per_page": "200",
+        "ids": ",".join(item.id for item in items),
+    }
+    return (Request("GET", _path(api, route), query),)
+
+
+def _held(body: Json) -> Mapping[str, Mapping[str, Json]] | None:
+    """Return the role of each contact that a read shows, in the manifest's columns."""
+    found = held_relations(body)
+    return None if found is None else {contact: _columns(each) for contact, each in found.items()}
+
+
+def _columns(fields: Mapping[str, Json]) -> dict[str, Json]:
+    role = fields.get("Contact_Role")
+    named = role if isinstance(role, dict) else {"id": role}
+    columns = {"role_id": named.get("id"), "role_name": named.get("name")}
+    return {name: str(value) for name, value in columns.items() if value}
+
+
+def _list(api: Api, question: Question, cursor: Cursor) -> Request:
+    """Read a page of the contacts of a deal, with their roles."""
+    return list_related(api, replace(question, fields=("Contact_Role",)), cursor)
+
+
+def _shown(body: Json, question: Question, cursor: Cursor) -> Shown | str:
+    """Read a page of the contacts of a deal, in the manifest's columns."""
+    shown = shown_related(body, question, cursor)
+    if isinstance(shown, str) or body is None:
+        return shown
+    roles = {str(each["id"]): _role_columns(each) for each in body["data"]}
+    held = tuple(Held(each.holder, each.id, roles[each.id]) for each in shown.held)
+    return replace(shown, held=held)
+
+
+def _role_columns(record: Mapping[str, Json]) -> dict[str, Json]:
+    """Return both columns of a role, empty or not, if the record shows one at all."""
+    if "Contact_Role" not in record:
+        return {}
+    return {"role_id": None, "role_name": None, **_columns(record)}
+
+
+def _undo_unlink(route: Route, operation: Operation, before: Before | None) -> Sequence[Row] | str:
+    if before is None:
+        return 'the role is not known; capture = "fields" in [run] writes it down'
+    return undo_unlink(route, operation, before)
+
+
+_CAPTURE = Capture(_capture, _held)
+#: A role goes by its id: the name may change.
+_LISTING = replace(LISTING, request=_list, parse=_shown, decisive=("role_id", "role_name"))
+
 SPECS = (
     Spec(
         name="unlink_contact_role",
@@ -73,6 +149,8 @@ SPECS = (
         wish=Wish.ABSENT,
         request=_unlink,
         probe=PROBE,
+        capture=_CAPTURE,
+        undo=_undo_unlink,
         judge=_judge_unlink,
         capacity=lambda limits: limits.ids_per_call,
         id_characters=2000,
@@ -98,6 +176,9 @@ SPECS = (
         wish=Wish.PRESENT,
         request=_link,
         probe=PROBE,
+        capture=_CAPTURE,
+        listing=_LISTING,
+        undo=undo_link,
         capacity=lambda limits: limits.ids_per_call if limits.contact_roles_bulk else 1,
         unavailable=_NO_ROLES,
     ),

@@ -16,8 +16,23 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.spec import CallLimits, Column, Kind, Probe, Spec, Wish
+from bulkops.model import Api, Item, Json, Operation, Request, Route
+from bulkops.pages import Cursor, rows_of
+from bulkops.spec import (
+    Before,
+    CallLimits,
+    Capture,
+    Column,
+    Held,
+    Kind,
+    Listing,
+    Probe,
+    Question,
+    Row,
+    Shown,
+    Spec,
+    Wish,
+)
 from bulkops.verdicts import Answer, Verdict
 
 _MODULE = Column("module", Kind.NAME)
@@ -98,6 +113,110 @@ def present_ids(body: Json) -> frozenset[tuple[str, str]] | None:
 
 PROBE = Probe(read_related, present_ids)
 
+#: The fields that a relation carries, by the module or list that is at either end of it.
+#: https://www.zoho.com/crm/developer/docs/api/v8/update-related-records.html
+#: That a read of the related list gives them back under the same names is assumed.
+_CARRIED = {
+    "Campaigns": ("Member_Status",),
+    "Price_Books": ("list_price",),
+}
+
+
+def capture_related(api: Api, route: Route, items: Sequence[Item]) -> tuple[Request, ...]:
+    """Ask which of `items` a related list holds, and with which relation fields."""
+    known = (*_CARRIED.get(route.module, ()), *_CARRIED.get(route.related_list, ()))
+    names = dict.fromkeys([*known, *(name for item in items for name in sorted(item.fields))])
+    query = {
+        "fields": ",".join(["id", *names]),
+        "per_page": "200",
+        "ids": ",".join(item.id for item in items),
+    }
+    return (Request("GET", _path(api, route), query),)
+
+
+def held_relations(body: Json) -> Mapping[str, Mapping[str, Json]] | None:
+    """Return the fields of each relation that a read shows, by related id."""
+    if present_ids(body) is None:
+        return None
+    return {
+        str(each["id"]): {
+            name: value for name, value in each.items() if name != "id" and value is not None
+        }
+        for each in (body or {}).get("data", ())
+        if isinstance(each, dict) and "id" in each
+    }
+
+
+#: Most ids of a read that asks of some alone.
+_MOST_ASKED = 100
+
+
+def list_related(api: Api, question: Question, cursor: Cursor) -> Request:
+    """Read a page of a related list, with the fields that matter."""
+    (holder,) = question.holders
+    route = Route(question.module, holder, question.related_list)
+    query = {
+        "fields": ",".join(["id", *question.fields]),
+        **({"ids": ",".join(question.only)} if question.only else {}),
+        **cursor.query,
+    }
+    return Request("GET", _path(api, route), query)
+
+
+def shown_related(body: Json, question: Question, cursor: Cursor) -> Shown | str:
+    """Read a page of a related list, or say in words why it cannot be believed."""
+    (holder,) = question.holders
+    page = rows_of(body, cursor)
+    if isinstance(page, str):
+        return page
+    held = tuple(Held(holder, str(each["id"]), _values(each)) for each in page.rows)
+    if question.only and not {each.id for each in held} <= set(question.only):
+        return "the answer has records that were not asked for"
+    return Shown(frozenset({holder}), held, page.after)
+
+
+def _values(record: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the fields of a relation; one that points at a record is the id of that."""
+    return {
+        name: value["id"] if isinstance(value, dict) and "id" in value else value
+        for name, value in record.items()
+        if name != "id"
+    }
+
+
+LISTING = Listing("related_id", list_related, shown_related, only=_MOST_ASKED)
+
+
+def row_of(op: str, route: Route, operation: Operation) -> dict[str, Json]:
+    """Return the manifest row of a relation."""
+    return {
+        "op": op,
+        "module": route.module,
+        "record_id": route.record_id,
+        "related_list": route.related_list,
+        "related_id": operation.item,
+    }
+
+
+def undo_unlink(route: Route, operation: Operation, before: Before | None) -> Sequence[Row] | str:
+    """Link again, with the fields that the relation had if they were captured."""
+    if before is not None and before.values is None:
+        return ()
+    values = before.values if before is not None and before.values else {}
+    return ({**row_of("link", route, operation), **values},)
+
+
+def undo_link(route: Route, operation: Operation, before: Before | None) -> Sequence[Row] | str:
+    """Unlink what was not there before; give back its fields to what was."""
+    if before is None:
+        return (
+            "whether the relation was there before is not known, since the server answers the "
+            'same either way; capture = "fields" in [run] writes it down'
+        )
+    if before.values is None:
+        return (row_of("unlink", route, operation),)
+    return ({**row_of("link", route, operation), **before.values},) if operation.fields else ()
+
 
 def _judge_unlink(answer: Answer) -> Verdict | None:
     if not answer.flat and answer.says("relation not found"):
@@ -128,6 +247,8 @@ SPECS = (
         wish=Wish.ABSENT,
         request=_unlink,
         probe=PROBE,
+        capture=Capture(capture_related, held_relations),
+        undo=undo_unlink,
         judge=_judge_unlink,
         capacity=_capacity,
         relations=frozenset(MIRRORS) - {("Deals", "Contact_Roles")},
@@ -145,6 +266,9 @@ SPECS = (
         wish=Wish.PRESENT,
         request=_link,
         probe=PROBE,
+        capture=Capture(capture_related, held_relations),
+        listing=LISTING,
+        undo=undo_link,
         judge=_judge_link,
         capacity=_capacity,
         relation_fields=("Contact_Role", "Member_Status", "Status", "list_price"),

@@ -16,8 +16,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.spec import CallLimits, Column, Kind, Spec, Wish
+from bulkops.model import Api, Item, Json, Operation, Request, Route
+from bulkops.pages import Cursor, rows_of
+from bulkops.spec import (
+    Before,
+    CallLimits,
+    Capture,
+    Column,
+    Held,
+    Kind,
+    Listing,
+    Probe,
+    Question,
+    Row,
+    Shown,
+    Spec,
+    Undo,
+    Wish,
+)
 from bulkops.verdicts import Answer, Verdict
 
 _MODULES = ("Leads", "Accounts", "Contacts", "Deals")
@@ -32,6 +48,8 @@ _MOST_RECORDS = 100
 #: The first version whose pages have the call; assumed to serve jobs of older versions too.
 _FEATURE_INFO_SINCE = "v6"
 _FEATURE = "territory_scheduled_jobs"
+#: How a territory is assigned that only the organisation's rules can take away again.
+BY_RULE = "automatically"
 #: Values of a job's `status`, should one ever be given, that mean it is no longer running.
 _ENDED = frozenset({"completed", "success", "failed", "failure", "finished", "done"})
 
@@ -159,6 +177,94 @@ def territories_of(body: Json) -> dict[str, dict[str, str] | None]:
     return found
 
 
+def _read_many(api: Api, route: Route, items: Sequence[Item]) -> tuple[Request, ...]:
+    ids = [item.id for item in items]
+    return tuple(
+        read_many_territories(api, route.module, ids[start : start + _MOST_RECORDS])
+        for start in range(0, len(ids), _MOST_RECORDS)
+    )
+
+
+def _read_each(api: Api, route: Route, items: Sequence[Item]) -> tuple[Request, ...]:
+    return tuple(read_territories(api, route.module, item.id) for item in items)
+
+
+def _present(body: Json) -> frozenset[tuple[str, str]] | None:
+    held = territories_of(body)
+    if body is not None and (not held or None in held.values()):
+        return None
+    return frozenset((record, each) for record, found in held.items() for each in found or ())
+
+
+def _held(body: Json) -> Mapping[str, Mapping[str, Json]] | None:
+    """Return the territories of each record that a person gave it: only those can be restored."""
+    if _present(body) is None:
+        return None
+    return {
+        record: {"territory_id": [each for each, how in (found or {}).items() if how != BY_RULE]}
+        for record, found in territories_of(body).items()
+    }
+
+
+def _list_many(api: Api, question: Question, _cursor: Cursor) -> Request:
+    return read_many_territories(api, question.module, question.holders)
+
+
+def _list_each(api: Api, question: Question, _cursor: Cursor) -> Request:
+    (holder,) = question.holders
+    return read_territories(api, question.module, holder)
+
+
+def _shown(body: Json, question: Question, cursor: Cursor) -> Shown | str:
+    """Read the territories of several records, or say in words why they cannot be believed."""
+    page = rows_of(body, cursor)
+    return page if isinstance(page, str) else _told(body, question)
+
+
+def _shown_alone(body: Json, question: Question, _cursor: Cursor) -> Shown | str:
+    """Read the territories of one record, whose answer has no `info`."""
+    return _told(body, question)
+
+
+def _told(body: Json, question: Question) -> Shown | str:
+    found = territories_of(body)
+    if not set(found) <= set(question.holders):
+        return "the answer has records that were not asked for"
+    told = {record: held for record, held in found.items() if held is not None}
+    if len(told) < len(found):
+        return "the answer has a record without its territories"
+    held = tuple(
+        Held(record, each, ours=how != BY_RULE)
+        for record, territories in told.items()
+        for each, how in territories.items()
+    )
+    return Shown(frozenset(told), held)
+
+
+def _undo(op: str, *, had: bool) -> Undo:
+    """Give back what a record `had`, or take away what it had not."""
+
+    def undo(route: Route, operation: Operation, before: Before | None) -> Sequence[Row] | str:
+        if before is not None and before.values is None:
+            return ()
+        held = before.values["territory_id"] if before is not None and before.values else None
+        members = [each for each in operation.members if held is None or (each in held) == had]
+        row = {"op": op, "module": route.module, "record_id": operation.item}
+        return ({**row, "territory_id": ";".join(members)},) if members else ()
+
+    return undo
+
+
+_PROBE = Probe(_read_many, _present, singly=Probe(_read_each, _present))
+_CAPTURE = Capture(_read_many, _held, singly=Capture(_read_each, _held))
+_LISTING = Listing(
+    "territory_id",
+    _list_many,
+    _shown,
+    holders_per_call=_MOST_RECORDS,
+    singly=Listing("territory_id", _list_each, _shown_alone),
+)
+
 SPECS = (
     Spec(
         name="remove_territories",
@@ -174,6 +280,9 @@ SPECS = (
         wish=Wish.ABSENT,
         request=_remove,
         probe=None,
+        settled_probe=_PROBE,
+        capture=_CAPTURE,
+        undo=_undo("assign_territories", had=True),
         judge=_judge_remove,
         capacity=_capacity,
         learns_capacity=True,
@@ -193,6 +302,10 @@ SPECS = (
         wish=Wish.PRESENT,
         request=_assign,
         probe=None,
+        settled_probe=_PROBE,
+        capture=_CAPTURE,
+        listing=_LISTING,
+        undo=_undo("remove_territories", had=False),
         judge=_judge_assign,
         capacity=_capacity,
         learns_capacity=True,

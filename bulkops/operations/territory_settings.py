@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.spec import Column, Kind, Probe, Spec, Wish
+from bulkops.model import Api, Item, Json, Operation, Request, Route
+from bulkops.spec import Before, Column, Kind, Probe, Spec, Wish
 from bulkops.verdicts import Answer, Verdict
 
 _MOST = 10
@@ -40,6 +40,10 @@ def _judge_delete(answer: Answer) -> Verdict | None:
     if answer.code == "INVALID_DATA" and answer.says("Given Territoryid isn't valid"):
         return Verdict.ECHO
     return None
+
+
+def _undo(_route: Route, _operation: Operation, _before: Before | None) -> str:
+    return "a deleted territory cannot be brought back"
 
 
 def list_territories(api: Api, page: int) -> Request:
@@ -90,6 +94,7 @@ SPECS = (
         wish=Wish.ABSENT,
         request=_delete,
         probe=Probe(_read_each, _present, frozenset({"INVALID_DATA"})),
+        undo=_undo,
         must_be_listed=True,
         judge=_judge_delete,
         capacity=lambda _limits: _MOST,
