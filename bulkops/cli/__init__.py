@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from bulkops import __version__
-from bulkops.cli import emulate, look, plan_run
+from bulkops.cli import after, emulate, look, plan_run, reconcile, steer
 from bulkops.errors import BulkopsError, ExitCode
 
 app = typer.Typer(
@@ -27,6 +27,9 @@ app = typer.Typer(
 )
 plan_run.register(app)
 look.register(app)
+after.register(app)
+steer.register(app)
+reconcile.register(app)
 emulate.register(app)
 
 
