@@ -1,107 +1,178 @@
 """
-Hold every call to the concurrency, the rate and the pauses that the server asks for.
+Hold every call to the concurrency, the rate, the server's pauses, and the holds of people.
 
 Zoho's first limit is the number of calls in flight, which no rate can express; so a gate counts
 them, and a leaky bucket shapes the optional rate. One object serves a whole run: a refusal that
-one worker meets slows all of them.
+one worker meets slows all of them. What to do is decided in `pacing`, calls wait at the gate;
+this passes on what each call met, and tells people what matters.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections import deque
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from aiolimiter import AsyncLimiter
+import structlog
 
 from bulkops import pacing
+from bulkops.gate import Gate, Hold
+from bulkops.pacing import Cause, Evidence, Pace, Pause, Waits
+
+_DEFAULT_WAITS = Waits()
+_REFUSALS = "refusals"
+#: What is worth telling people; that the limit of calls in flight is met is no news.
+_WORDS: Mapping[Cause | None, str] = {
+    Cause.CREDITS: "the server says that the day's credits are used up",
+    Cause.RATE: "the server refuses every call, perhaps by the minute; one at a time asks",
+}
 
 
 class Limiter:
     """
-    Gives out slots for calls. At most `ceiling` at once, `calls_per_second` if not zero.
+    Gives out slots for calls, and none while anything holds.
+
+    Never more than `ceiling` at once, nor than the level found so far, nor than
+    `calls_per_second` if that is not zero. `found` is the level that an earlier run found. Once
+    closed it lets nothing through, and nobody waits. `told` is given a name and words when calls
+    begin to be refused for something other than concurrency, and no words when that is over.
     """
 
-    def __init__(self, *, ceiling: int, calls_per_second: float = 0.0) -> None:
-        self._level = pacing.Level(float(ceiling), ceiling)
-        self._in_flight = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._held_until = 0.0
-        # A bucket of one: a bucket of `rate` would let nearly twice the rate through at first.
-        self._rate = AsyncLimiter(1, 1 / calls_per_second) if calls_per_second else None
+    def __init__(
+        self,
+        *,
+        ceiling: int,
+        calls_per_second: float = 0.0,
+        found: int | None = None,
+        waits: Waits = _DEFAULT_WAITS,
+        told: Callable[[str, str], None] = lambda _name, _words: None,
+    ) -> None:
+        self._pace = Pace(pacing.begin(ceiling=ceiling, found=found))
+        self._gate = Gate(slots=self._pace.slots, calls_per_second=calls_per_second)
+        self._waits = waits
+        self._told = told
+        self._log = structlog.get_logger("bulkops.limiter")
 
     @property
     def in_flight(self) -> int:
         """Calls under way now."""
-        return self._in_flight
+        return self._gate.in_flight
 
     @property
     def slots(self) -> int:
         """Calls that may be under way now."""
-        return self._level.slots
+        return self._pace.slots
+
+    @property
+    def level(self) -> pacing.Level:
+        """The level found so far, whatever holds at the moment."""
+        return self._pace.level
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why calls are being refused now, `None` if they are not."""
+        return self._pace.cause
+
+    @property
+    def holding(self) -> Hold | None:
+        """What keeps every call back now: people's holds first, then the server's pause."""
+        return self._gate.holding
+
+    def hold(self, name: str) -> None:
+        """Let nothing leave until `release(name)`; other holds stay whatever happens to this."""
+        if self._gate.hold(name):
+            self._log.debug("calls.held", reason=name)
+
+    def release(self, name: str) -> None:
+        """Take a hold away; calls leave again if it was the last."""
+        if self._gate.release(name):
+            self._log.debug("calls.released", reason=name)
+
+    def set(self, *, concurrency: int | None = None, calls_per_second: float | None = None) -> None:
+        """Change the ceiling, or the rate (0 is none), from the next call on."""
+        if concurrency is not None:
+            level = pacing.under(self._pace.level, max(1, concurrency))
+            self._turn(pacing.at_level(self._pace, level))
+        if calls_per_second is not None:
+            self._gate.drip(calls_per_second)
+
+    def close(self) -> None:
+        """Let nothing through any more, and wake everybody who waits."""
+        self._gate.close()
+
+    async def approach(self) -> bool:
+        """
+        Wait until it is worth making a call ready: it would soon have its slot; false if closed.
+        """
+        return await self._gate.approach()
+
+    def turn_back(self) -> None:
+        """Make room for another: the call that was to be made ready is not going to leave."""
+        self._gate.turn_back()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait for a slot and hold it; released when the call ends, however it ends."""
-        await self._enter()
-        try:
-            await self._held()
-            if self._rate is not None:
-                await self._rate.acquire(1)
-                await self._held()
-            yield
-        finally:
-            self._leave()
+    async def slot(self) -> AsyncIterator[int | None]:
+        """
+        Wait for a slot and hold it; released when the call ends, however it ends.
 
-    async def _enter(self) -> None:
-        """Take a slot, or wait in line until one is handed over."""
-        if self._in_flight < self._level.slots and not self._waiters:
-            self._in_flight += 1
+        Yields the mark to tell of the call's fate with, or `None` if it must not leave because
+        the limiter was closed.
+        """
+        if not await self._gate.enter():
+            yield None
             return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
         try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                # Handed over in the moment of giving up: the next in line has it.
-                self._leave()
-            else:
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
-            raise
+            yield self._pace.mark
+        finally:
+            self._gate.leave()
 
-    def _leave(self) -> None:
-        self._in_flight -= 1
-        self._hand_over()
+    def answered(self, mark: int) -> None:
+        """Take note of an answer that was no refusal, to a call that left at `mark`."""
+        self._turn(pacing.answered(self._pace, mark, busy=self._gate.busy))
 
-    def _hand_over(self) -> None:
-        """Give free slots to those who wait longest; they count as taken from here on."""
-        while self._waiters and self._in_flight < self._level.slots:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                self._in_flight += 1
-                waiter.set_result(None)
+    def timed_out(self, mark: int) -> None:
+        """Take note of a call that got no answer in time."""
+        before = self._pace
+        self._turn(pacing.timed_out(before, mark))
+        if self._pace is not before:
+            self._log.info("pace.slowed", reason="time-out", slots=self._pace.slots)
 
-    async def _held(self) -> None:
-        """Wait until no pause that the server asked for is left."""
-        # A pause may be made longer while it is waited for.
-        while (delay := self._held_until - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(delay)
+    def refused(self, evidence: Evidence, mark: int | None = None) -> Pause | None:
+        """
+        Take note of a refusal while its call still holds its slot; slow everybody down.
 
-    def refused(self, retry_after: float | None) -> None:
-        """Lower the level; if the server named a time, let nothing leave before it is over."""
-        now = asyncio.get_running_loop().time()
-        self._level = pacing.refused(self._level, now)
-        if retry_after is not None:
-            self._held_until = max(self._held_until, now + retry_after)
+        Returns the pause, which is already in force; one that is final is for the run to end by.
+        """
+        pace, pause = pacing.refused(
+            self._pace,
+            self._pace.mark if mark is None else mark,
+            evidence,
+            others=max(0, self._gate.in_flight - 1),
+            waits=self._waits,
+            chance=random.random(),  # noqa: S311  (jitter, not a secret)
+        )
+        if pause is not None and pause.wait_s is not None:
+            self._gate.pause(pause.cause, pause.wait_s)
+        self._turn(pace)
+        return pause
 
-    def served(self) -> None:
-        """Take note of an answer that was no refusal; the level may grow."""
-        now = asyncio.get_running_loop().time()
-        grown = pacing.served(self._level, now, in_flight=self._in_flight)
-        if grown is not self._level:
-            self._level = grown
-            self._hand_over()
+    def _turn(self, pace: Pace) -> None:
+        """Go on at another pace."""
+        before, self._pace = self._pace, pace
+        self._gate.resize(pace.slots)
+        if pace.cause is not before.cause:
+            self._tell(before.cause)
+
+    def _tell(self, before: Cause | None) -> None:
+        """Tell why calls are held back, or that they are no longer."""
+        cause, held = self._pace.cause, self._gate.holding
+        if cause is Cause.CONCURRENCY:
+            # It happens at every probe: that is how the limit is found.
+            self._log.debug("pace.slowed", reason=cause, slots=self._pace.slots)
+        elif cause is not None:
+            until = held.until if held else None
+            self._log.warning("pace.slowed", reason=cause, slots=self._pace.slots, until=until)
+        elif before in _WORDS:
+            self._log.info("pace.recovered", reason=before, slots=self._pace.slots)
+        if _WORDS.get(cause) != _WORDS.get(before):
+            self._told(_REFUSALS, _WORDS.get(cause, ""))

@@ -7,33 +7,31 @@ Both kinds of calls pass here, writes that are logged before they leave and read
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from datetime import datetime
 
+from bulkops.asides import retry_after
 from bulkops.auth import TokenSource
 from bulkops.errors import PausedError
 from bulkops.limiter import Limiter
-from bulkops.model import Exchange, Reply, Request
-from bulkops.stop import Stop
+from bulkops.model import Exchange, NoReply, Request
+from bulkops.pacing import Cause, Evidence, Pause, evidence_of
+from bulkops.purse import Purse
+from bulkops.stop import EndingError, Stop
 from bulkops.tally import Tally
 from bulkops.token_cache import Token
 from bulkops.transport import Transport
 
-
-@dataclass(frozen=True, slots=True)
-class Credits:
-    """
-    How much of the day's API credits a run may take.
-
-    `leave` are never used; `own` is the most this process may spend, by what the edition gives.
-    """
-
-    leave: int
-    own: int
+_ENDING = NoReply(sent=False, reason="the run is ending", kept_back=True)
+_NO_CREDIT = NoReply(sent=False, reason="no API credit is left for the call", kept_back=True)
 
 
 class Wire:
     """
     The organisation's API, as the run may use it.
+
+    Every call has its `token` first, and with it a credit out of `purse`. A stop closes the
+    limiter: whoever waits there learns it at once.
     """
 
     def __init__(
@@ -42,64 +40,122 @@ class Wire:
         transport: Transport,
         tokens: TokenSource,
         limiter: Limiter,
-        credits: Credits,  # noqa: A002  (the API's word)
+        purse: Purse,
         stop: Stop,
         tally: Tally,
     ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._limiter = limiter
-        self._credits = credits
+        self._purse = purse
         self._stop = stop
         self._tally = tally
         self.last_served = float("-inf")
+        stop.tell(limiter.close)
 
     async def token(self) -> Token:
-        """Return a token to call with. Raises what getting one raises."""
-        return await self._tokens.token()
+        """
+        Return a token to make one call with, when nothing holds and there is a credit for it.
+
+        Raises `PausedError` when the credits are used up, what getting a token raises, and
+        `EndingError` if the run ends before.
+        """
+        if not await self._limiter.approach():
+            raise EndingError("the run is ending")
+        try:
+            await self._purse.take()
+            return await self._tokens.token()
+        except BaseException:
+            self._limiter.turn_back()
+            raise
 
     async def call(self, request: Request, token: Token) -> Exchange:
         """
-        Send once.
+        Send once, unless the run ends while the call waits for its turn, or its credit is gone.
 
-        Nothing is awaited after the answer, so that a caller can log it before anything else.
+        Then it is a `NoReply` that was not sent. Nothing is awaited after the answer, so that a
+        caller can log it before anything else.
         """
-        async with self._limiter.slot():
+        async with self._limiter.slot() as mark:
+            if mark is None:
+                return _ENDING
+            ticket = await self._purse.leave()
+            if ticket is None:
+                return _NO_CREDIT
             self._tally.calls += 1
             self._tally.fresh_calls += 1
             exchange = await self._transport.call(request, token)
-            self._observe(exchange, token.value)
+            used_up = self._observe(exchange, token.value, mark)
+            self._purse.answered(ticket, 0 if used_up else _remaining(exchange))
         return exchange
 
     async def refresh(self, rejected: str) -> None:
         """Get another token in place of one that was refused. Raises `AuthError` or pauses."""
         await self._tokens.refreshed(rejected)
 
-    def refused(self, retry_after: float | None) -> None:
-        """Slow everybody down after a call was refused for there being too many."""
-        self._tally.throttled += 1
-        self._limiter.refused(retry_after)
+    def refused(self, wait_s: float | None) -> None:
+        """
+        Slow everybody down after a call whose answer says only in words that there are too many.
 
-    def _observe(self, exchange: Exchange, token: str) -> None:
-        if not isinstance(exchange, Reply):
-            return
-        if exchange.status < 400:
-            self._tokens.served(token)
-        if exchange.status != 429 and exchange.status < 500:
+        A 429 has done so already.
+        """
+        self._slow_down(Evidence(wait_s=wait_s))
+
+    def _observe(self, exchange: Exchange, token: str, mark: int) -> bool:
+        """Pass on what an exchange says of pace and token; return whether credits are used up."""
+        if isinstance(exchange, NoReply):
+            if exchange.timed_out:
+                self._limiter.timed_out(mark)
+            return False
+        status = exchange.status
+        if status == 429:
+            evidence = evidence_of(
+                exchange,
+                now=time.time(),
+                retry_after=retry_after(exchange),
+                credits_left=self._purse.left,
+                credits_back_s=self._purse.back_s,
+            )
+            return self._slow_down(evidence, mark)
+        if status == 504:
+            self._limiter.timed_out(mark)
+        elif status < 500:
             self.last_served = asyncio.get_running_loop().time()
-            self._limiter.served()
-        remaining = exchange.headers.get("X-API-CREDITS-REMAINING", "")
-        if remaining.isascii() and remaining.isdigit() and int(remaining) <= self._credits.leave:
-            self._stop.ask(
-                PausedError(
-                    f"{remaining} API credits are left for the day, and {self._credits.leave} are "
-                    "to be left for others (leave_credits). Run the same command again later."
-                )
-            )
-        elif self._tally.fresh_calls >= self._credits.own:
-            self._stop.ask(
-                PausedError(
-                    f"this run has spent its {self._credits.own} API credits of the day. Run the "
-                    "same command again tomorrow."
-                )
-            )
+            self._limiter.answered(mark)
+            if status < 400:
+                self._tokens.served(token)
+        return False
+
+    def _slow_down(self, evidence: Evidence, mark: int | None = None) -> bool:
+        self._tally.throttled += 1
+        pause = self._limiter.refused(evidence, mark)
+        if pause is None or not pause.final:
+            return False
+        if pause.cause is Cause.CREDITS:
+            # The purse ends the run when the next call asks for one, or waits for them.
+            return True
+        self._stop.ask(_come_back(pause))
+        return False
+
+
+def _remaining(exchange: Exchange) -> int | None:
+    """Return what the server says is left of the day's credits, if it does."""
+    if isinstance(exchange, NoReply):
+        return None
+    text = exchange.headers.get("X-API-CREDITS-REMAINING", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _come_back(pause: Pause) -> PausedError:
+    """Return why the run ends, and when it is worth running again."""
+    if pause.cause is Cause.RATE:
+        why = "every call is refused, even one at a time"
+        later = "; the day's credits may be used up, or others may use all calls in flight"
+    else:
+        why, later = "the server asks to be left alone", ""
+    if pause.wait_s is not None:
+        moment = datetime.fromtimestamp(time.time() + pause.wait_s).astimezone()
+        return PausedError(
+            f"{why} (429). Run the same command again from {moment:%Y-%m-%d %H:%M:%S %z} on."
+        )
+    return PausedError(f"{why} (429){later}. Run the same command again later.")

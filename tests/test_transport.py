@@ -210,6 +210,7 @@ async def test_what_may_have_been_read_was_sent(trouble: Answer) -> None:
     (result,), server = await exchanged(trouble, timeout_s=timeout_s)
     assert isinstance(result, NoReply)
     assert result.sent
+    assert result.timed_out is (trouble is hangs)
     assert result.reason
     assert len(server.arrived) == 1
 
