@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from bulkops.manifest.apostrophes import MARK, plain_sql
 from bulkops.manifest.layout import Layout
 from bulkops.manifest.sql import literal, name
 
@@ -43,12 +44,13 @@ def csv_columns(
     layout: Layout, *, header: Sequence[str], cell: Callable[[int], str]
 ) -> dict[str, str]:
     """Return our name -> SQL for records of CSV; `cell(i)` is the SQL of the i-th cell."""
+    stands = (lambda place: plain_sql(cell(place))) if MARK in header else cell
     places = {column: place for place, column in enumerate(header)}
 
     def value(ours: str, theirs: str) -> str:
         if ours in layout.fixed:
             return _text(literal(layout.fixed[ours]))
-        return _text(cell(places[theirs])) if theirs in places else ABSENT
+        return _text(stands(places[theirs])) if theirs in places else ABSENT
 
     known = {ours: value(ours, theirs) for ours, theirs in layout.known.items()}
     fields = [
@@ -57,9 +59,9 @@ def csv_columns(
         if ours in layout.fixed or theirs in places
     ]
     extra = [
-        _member(column, f"to_json(coalesce({cell(place)}, ''))")
+        _member(column, f"to_json(coalesce({stands(place)}, ''))")
         for place, column in enumerate(header)
-        if column not in layout.used
+        if column not in layout.used and column != MARK
     ]
     return {**known, "fields": _object(fields), "extra": _object(extra)}
 

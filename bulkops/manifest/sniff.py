@@ -16,6 +16,7 @@ import orjson
 
 from bulkops.errors import ManifestError
 from bulkops.manifest import parquet
+from bulkops.manifest.apostrophes import plain_header
 from bulkops.manifest.layout import check_names
 from bulkops.manifest.records import Refusal, records
 from bulkops.manifest.source import Format, Source
@@ -222,7 +223,7 @@ def _header(path: Path, text: str, *, delimiter: str, quote: str) -> tuple[str, 
     if isinstance(first, Refusal):
         what = first.words.removeprefix("line 0: ")
         raise ManifestError(f"{path}: the header cannot be read: {what}")
-    names = tuple(cell.strip() for cell in first)
+    names = plain_header([cell.strip() for cell in first])
     check_names(path, names)
     return names
 

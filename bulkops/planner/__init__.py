@@ -16,10 +16,14 @@ from pathlib import Path
 import duckdb
 
 from bulkops.errors import BulkopsError, ManifestError, UsageError
-from bulkops.manifest import Loaded, Source, load, suggest
+from bulkops.manifest import Manifest, Source, load, suggest
 from bulkops.operations import OPS, SPECS
-from bulkops.planner.batches import find_circles, mark, pack, write
-from bulkops.planner.judge import judge, mirrors
+from bulkops.planner.batches import digest, write_plan, write_rows
+from bulkops.planner.judge import mirrors
+from bulkops.planner.kinds import describe_kinds
+from bulkops.planner.pack import pack
+from bulkops.planner.refuse import find_circles, mark
+from bulkops.planner.sound import sort_out
 from bulkops.planner.summary import Summary, summarise
 from bulkops.planner.wishes import compare
 from bulkops.spec import CallLimits
@@ -47,16 +51,19 @@ class Wanted:
 class Planned:
     """
     A stored plan: how many rows it speaks of, its digest, and its numbers.
+
+    `counts` are the rows of each file of the manifest.
     """
 
     rows: int
     digest: str
     own_columns: tuple[str, ...]
     summary: Summary
+    counts: tuple[int, ...] = ()
 
 
 def make_plan(
-    source: Source,
+    source: Manifest,
     wanted: Wanted,
     *,
     plan: Path,
@@ -95,7 +102,7 @@ def make_plan(
 
 
 def _plan(
-    source: Source,
+    source: Manifest,
     wanted: Wanted,
     known: Sequence[str],
     *,
@@ -121,18 +128,22 @@ def _plan(
             columns=wanted.columns,
             fixed=wanted.fixed,
         )
-        _check_columns(source, loaded, wanted, known)
-        judge(connection, product=wanted.product, relations=wanted.relations)
-        compare(connection, mirrors=mirrors(wanted.relations), last_wins=wanted.last_wins)
-        find_circles(connection)
+        for each in source.sources:
+            _check_columns(each, wanted, known)
+        folder = Path(scratch)
+        edges = sort_out(
+            connection, product=wanted.product, relations=wanted.relations, folder=folder
+        )
+        describe_kinds(connection, mirrors=mirrors(wanted.relations), limits=wanted.limits)
+        compare(connection, edges, last_wins=wanted.last_wins)
+        steps = find_circles(connection, edges)
         mark(connection)
         connection.execute(
-            "CREATE TEMP VIEW judged_rows AS "
-            "SELECT judged.op, judged.spec, judged.module, refusals.status, refusals.code "
-            "FROM judged LEFT JOIN refusals USING (line)"
+            "CREATE TEMP VIEW sendable AS FROM edges ANTI JOIN refusals USING (line)"
         )
-        pack(connection, limits=wanted.limits)
-        digest = write(connection, plan=plan, rows=rows)
+        placed = pack(connection, edges, rows="sendable", steps=steps, folder=folder)
+        write_plan(connection, edges, rows=placed, plan=plan, folder=folder)
+        write_rows(connection, rows)
         learns = (
             [spec.op for spec in SPECS.values() if spec.learns_capacity]
             if wanted.limits.territory_records_per_call is None
@@ -140,9 +151,10 @@ def _plan(
         )
         return Planned(
             loaded.rows + loaded.refused,
-            digest,
+            digest(connection, edges, plan),
             loaded.own_columns,
             summarise(connection, learns=learns),
+            loaded.counts,
         )
 
 
@@ -170,7 +182,7 @@ def _check_names(wanted: Wanted, known: Sequence[str]) -> None:
         raise UsageError(f"{op!r} is not an operation; expected one of {', '.join(OPS)}")
 
 
-def _check_columns(source: Source, loaded: Loaded, wanted: Wanted, known: Sequence[str]) -> None:
+def _check_columns(source: Source, wanted: Wanted, known: Sequence[str]) -> None:
     """Refuse a manifest that can hold no row of what is asked, before a million rows say so."""
     if source.header == ():
         return
@@ -197,6 +209,6 @@ def _check_columns(source: Source, loaded: Loaded, wanted: Wanted, known: Sequen
         "give it with --op" if missing == ["op"] else "give them with --map or --set"
     )
     raise ManifestError(
-        f"{source.path}: found columns {', '.join(loaded.own_columns)}; "
+        f"{source.path}: found columns {', '.join(source.header)}; "
         f"expected also {', '.join(missing)} ({how})"
     )

@@ -1,172 +1,153 @@
 """
-Pack the operations into as few calls as their limits allow, and write the plan.
+Write the plan: a row for each call with its operations, in the order that they are sent.
 
-Operations of one route are cut into calls of the spec's capacity. Calls are numbered so that
-the first calls of all routes come before the second ones: neighbours then rarely share a parent,
-whose lock they would contend for. The same manifest and configuration give the same plan.
+Beside it stand the rows of the manifest, each with why it is not sent, if it is not.
 """
 
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 
-from bulkops.manifest.sql import literal
+from bulkops.manifest.sql import literal, pattern
 from bulkops.operations import SPECS
 from bulkops.planner.judge import which
-from bulkops.planner.order import levels
-from bulkops.spec import CallLimits
+from bulkops.planner.pack import CALL, payload
+from bulkops.planner.sound import Edges
+
+_OPERATIONS = "STRUCT(line BIGINT, item VARCHAR, members VARCHAR[], fields VARCHAR)[]"
+#: Bytes of memory that a row takes while lists are made of rows, and with text in it.
+_ROW, _ROW_WITH_TEXT = 40, 160
+#: The part of the memory limit that the lists may take.
+_SHARE = 0.8
+#: Of how many slices the parts are made, where the plan is made in parts.
+_SLICES = 500
+_UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
-def find_circles(connection: duckdb.DuckDBPyConnection) -> None:
+def write_plan(
+    connection: duckdb.DuckDBPyConnection, edges: Edges, *, rows: int, plan: Path, folder: Path
+) -> None:
     """
-    Make `steps(line, step)` for rows that must go in order, and `circles(line, words)`.
+    Write `plan.parquet`, one row a call, of the `rows` rows of `placed`, in order.
 
-    Everything else has step 0 and goes first.
+    Lists are made in memory, so as many calls at a time as have room there go into a file in
+    `folder`. Ids become text in a second step: sorting them as text would take several times as
+    much memory.
     """
-    connection.execute("CREATE TABLE steps (line BIGINT, step INTEGER)")
-    connection.execute("CREATE TABLE circles (line BIGINT, words VARCHAR)")
-    for spec in SPECS.values():
-        if spec.ordered_by is None:
-            continue
-        rows = connection.execute(
-            "SELECT line, item, coalesce(target, '') FROM judged "
-            "ANTI JOIN conflicts USING (line) ANTI JOIN duplicates USING (line) "
-            f"WHERE code IS NULL AND spec = {literal(spec.name)} ORDER BY line"
-        ).fetchall()
-        level, circles = levels({item: target for _, item, target in rows})
-        line_of = {item: line for line, item, _ in rows}
-        connection.execute(
-            "INSERT INTO steps SELECT unnest(?::BIGINT[]), unnest(?::INTEGER[])",
-            [[line_of[item] for item in level], list(level.values())],
+    row = _ROW_WITH_TEXT if edges.members or edges.fields else _ROW
+    at_once = int(_memory(connection) * _SHARE) // row
+    written: list[str] = []
+    ranges = [""] if rows <= at_once else _ranges(connection, at_once)
+    for number, which_calls in enumerate(ranges):
+        part = folder / f"calls-{number}.parquet"
+        _copy(connection, _batches(edges, which_calls), part)
+        written.append(literal(pattern(part)))
+    # The join keeps the order of the files: it looks each row up in a table of a few.
+    _copy(
+        connection,
+        f"""
+        SELECT batch, step, spec, route_module AS module,
+            CASE WHEN record = 0 THEN '' ELSE {edges.id_text("record", "odd")} END AS record_id,
+            route_list AS related_list,
+            CAST(list_sort(operations) AS {_OPERATIONS}) AS operations
+        FROM read_parquet([{", ".join(written)}], hive_partitioning = false)
+        JOIN (SELECT DISTINCT route, spec, route_module, route_list FROM traits) USING (route)
+        {edges.join_odd("record", "odd")}
+        {"ORDER BY batch" if edges.odd else ""}
+        """,
+        plan,
+    )
+    _sync(plan)
+
+
+def _memory(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the connection's memory limit in bytes."""
+    found = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    assert found is not None
+    number, unit = str(found[0]).split()
+    return int(float(number) * _UNITS[unit])
+
+
+def _ranges(connection: duckdb.DuckDBPyConnection, at_once: int) -> list[str]:
+    """Return SQL for parts of the calls, in order, of about `at_once` rows each."""
+    found = connection.execute(f"""
+        SELECT max(batch), count(*)
+        FROM placed JOIN calls USING ({CALL}), (SELECT count(*) AS number FROM calls)
+        GROUP BY (batch - 1) * {_SLICES} // number ORDER BY 1
+    """).fetchall()
+    ends, held = [0], 0
+    for (last, rows), (_, following) in pairwise([*found, (0, at_once)]):
+        held += rows
+        if held + following > at_once:
+            ends.append(last)
+            held = 0
+    return [f"WHERE batch BETWEEN {first + 1} AND {last}" for first, last in pairwise(ends)]
+
+
+def _batches(edges: Edges, which_calls: str) -> str:
+    """Return SQL for calls of the plan, in order."""
+    chosen = f"(FROM calls {which_calls})"
+    only = f"SEMI JOIN {chosen} USING ({CALL})" if which_calls else ""
+    # Within a call, rows of one item stand together; elsewhere the place is that of the line.
+    first = "place := place, " if edges.members else ""
+    also = "".join(f", {name} := {name}" for name in payload(edges).split(", ") if name)
+    return f"""
+        WITH grouped AS (
+            SELECT {CALL},
+                list(struct_pack({first}line := line, item := item{also})) AS operations
+            FROM placed {only} GROUP BY {CALL}
         )
-        for circle in circles:
-            words = " -> ".join([*circle, circle[0]])
-            connection.executemany(
-                "INSERT INTO circles VALUES (?, ?)",
-                [
-                    (line_of[item], f"{spec.ordered_by} goes in a circle ({words})")
-                    for item in circle
-                ],
-            )
-
-
-def mark(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make `refusals(line, status, code, message, of_line)`: every row that is not sent."""
-    connection.execute("""
-        CREATE TABLE refusals AS
-        SELECT judged.line,
-            CASE WHEN judged.code IS NOT NULL OR circles.line IS NOT NULL THEN 'invalid'
-                 WHEN conflicts.line IS NOT NULL THEN 'conflict'
-                 ELSE 'duplicate' END AS status,
-            CASE WHEN circles.line IS NOT NULL THEN 'circular_order'
-                 WHEN conflicts.line IS NOT NULL THEN 'opposite_wishes'
-                 ELSE judged.code END AS code,
-            CASE WHEN circles.line IS NOT NULL THEN circles.words
-                 WHEN conflicts.line IS NOT NULL
-                     THEN 'line ' || conflicts.of_line || ' wishes otherwise of the same relation'
-                 ELSE judged.words END AS message,
-            coalesce(conflicts.of_line, duplicates.of_line) AS of_line
-        FROM judged
-        LEFT JOIN circles USING (line)
-        LEFT JOIN conflicts USING (line)
-        LEFT JOIN duplicates USING (line)
-        WHERE judged.code IS NOT NULL OR circles.line IS NOT NULL OR conflicts.line IS NOT NULL
-            OR duplicates.line IS NOT NULL
-    """)
-
-
-def pack(connection: duckdb.DuckDBPyConnection, *, limits: CallLimits) -> None:
+        SELECT batch, step, route, record, operations
+        FROM grouped JOIN {chosen} AS calls USING ({CALL})
+        ORDER BY batch
     """
-    Make the table `batches`, one row a call, from `judged` and `refusals`.
 
-    Aggregates sort their lists after they are made: sorting within them holds all at once.
-    """
+
+def write_rows(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
+    """Write `rows.parquet`: every row as it was read, and why it is not sent, if it is not."""
+    _copy(
+        connection,
+        f"SELECT manifest.*, {which(SPECS.values())} AS spec, refusals.status, refusals.code, "
+        "refusals.message, refusals.of_line FROM manifest LEFT JOIN refusals USING (line)",
+        rows,
+    )
+    _sync(rows)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, select: str, target: Path) -> None:
+    groups = ", ROW_GROUP_SIZE 4096" if "operations" in select else ""
     connection.execute(
-        "CREATE TABLE capacities (spec VARCHAR, capacity INTEGER, characters INTEGER)"
+        f"COPY ({select}) TO {literal(str(target))} "
+        f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1{groups})"
     )
-    connection.executemany(
-        "INSERT INTO capacities VALUES (?, ?, ?)",
-        [(spec.name, spec.capacity(limits), spec.id_characters) for spec in SPECS.values()],
-    )
-    route = "spec, step, route_module, route_record, route_list"
-    on_route = {column: _by_spec_uses(column) for column in ("module", "record_id", "related_list")}
-    connection.execute(f"""
-        CREATE TABLE batches AS
-        WITH sendable AS (
-            SELECT judged.line, spec, item, members, fields, coalesce(step, 0) AS step,
-                {on_route["module"]} AS route_module, {on_route["record_id"]} AS route_record,
-                {on_route["related_list"]} AS route_list
-            FROM judged ANTI JOIN refusals USING (line) LEFT JOIN steps USING (line)
-        ),
-        ranked AS (
-            SELECT *, line AS first_line,
-                row_number() OVER (PARTITION BY {route} ORDER BY line) - 1 AS nth
-            FROM sendable WHERE members IS NULL
-            UNION ALL
-            SELECT *, dense_rank() OVER (PARTITION BY {route} ORDER BY first_line) - 1 AS nth
-            FROM (
-                SELECT *, min(line) OVER (PARTITION BY {route}, item) AS first_line
-                FROM sendable WHERE members IS NOT NULL
-            )
-        ),
-        cut AS (
-            SELECT ranked.*, nth // CASE WHEN characters IS NULL THEN capacity
-                ELSE least(capacity, (characters + 1) // ({_longest(connection, route)} + 1)) END
-                AS chunk
-            FROM ranked JOIN capacities USING (spec)
-        ),
-        calls AS (
-            SELECT {route}, chunk, min(first_line) AS first_line,
-                list_sort(list(struct_pack(first_line := first_line, line := line, item := item,
-                    members := members, fields := fields))) AS operations
-            FROM cut GROUP BY {route}, chunk
-        )
-        SELECT row_number() OVER (ORDER BY step, chunk, first_line) AS batch, step, spec,
-            route_module AS module, route_record AS record_id, route_list AS related_list,
-            list_transform(operations, lambda each: struct_pack(line := each.line,
-                item := each.item, members := each.members, fields := each.fields)) AS operations
-        FROM calls
-    """)
 
 
-def _longest(connection: duckdb.DuckDBPyConnection, route: str) -> str:
-    """Return SQL for the longest id of a call's route; ids of 19 digits need no look."""
-    row = connection.execute("SELECT max(length(item)) FROM judged WHERE code IS NULL").fetchone()
-    longest = (row[0] if row else None) or 0
-    return "19" if longest <= 19 else f"max(length(item)) OVER (PARTITION BY {route})"
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
-def _by_spec_uses(column: str) -> str:
-    """Return SQL for a column where it is part of the spec's route, and '' elsewhere."""
-    users = [literal(spec.name) for spec in SPECS.values() if column in spec.route]
-    return f"CASE WHEN spec IN ({', '.join(users)}) THEN {column} ELSE '' END"
-
-
-def write(connection: duckdb.DuckDBPyConnection, *, plan: Path, rows: Path) -> str:
+def digest(connection: duckdb.DuckDBPyConnection, edges: Edges, plan: Path) -> str:
     """
-    Write `plan.parquet` and `rows.parquet`; return the plan's digest.
+    Return the digest of a plan that is written: of every call, and of every row not sent.
 
-    The digest covers every batch and every row that is not sent, in any order of storage.
+    It depends on no order of storage, and on nothing that changes between versions of DuckDB.
     """
-    connection.execute(
-        f"COPY (SELECT * FROM batches ORDER BY batch) TO {literal(str(plan))} "
-        "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20000)"
+    told = ["line", "item", *(["members"] if edges.members else [])]
+    told += ["fields"] if edges.fields else []
+    lists = ", ".join(
+        f"CAST(list_transform(operations, lambda each: each.{name}) AS VARCHAR)" for name in told
     )
-    connection.execute(
-        f"COPY (SELECT manifest.*, {which(SPECS.values())} AS spec, refusals.status, "
-        "refusals.code, refusals.message, refusals.of_line FROM manifest LEFT JOIN refusals "
-        f"USING (line)) TO {literal(str(rows))} (FORMAT parquet, COMPRESSION zstd)"
-    )
-    for written in (plan, rows):
-        with written.open("rb") as file:
-            os.fsync(file.fileno())
-    digest = connection.execute("""
+    found = connection.execute(f"""
         SELECT concat_ws('-',
-            (SELECT coalesce(bit_xor(md5_number(CAST(batches AS VARCHAR))), 0) FROM batches),
+            (SELECT coalesce(bit_xor(md5_number(concat_ws('|', batch, step, spec, module,
+                record_id, related_list, {lists}))), 0)
+                FROM read_parquet({literal(pattern(plan))}, hive_partitioning = false)),
             (SELECT coalesce(bit_xor(md5_number(CAST(refusals AS VARCHAR))), 0) FROM refusals))
     """).fetchone()
-    assert digest is not None
-    return str(digest[0])
+    assert found is not None
+    return str(found[0])

@@ -1,67 +1,37 @@
 """
-Say of each row which operation it is, or why it is none: SQL made from the specs.
+Say of a row which operation it is, or why it is none: SQL made from the specs.
 
 Ids are judged as text and never cast: a cast turns `4.87688E+18` into digits that look right.
-The first trouble found in a row is its reason; the words say what was found and expected.
+The first trouble found in a row is its reason; the words say what was found and expected. This
+takes its time, so rows that are plainly good do not come here (see `sound.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import duckdb
 
 from bulkops.manifest.sql import literal
 from bulkops.operations import OPS, SPECS
 from bulkops.operations.related_records import MIRRORS
+from bulkops.planner.macros import MACROS
 from bulkops.spec import Column, Kind, Spec
 
-_MACROS = """
-CREATE OR REPLACE TEMP MACRO bare(v) AS regexp_replace(v, '^[\\s\\pZ]+|[\\s\\pZ]+$', '', 'g');
-CREATE OR REPLACE TEMP MACRO shown(v) AS
-    '''' || CASE WHEN length(v) > 60 THEN left(v, 60) || '…' ELSE v END || '''';
-CREATE OR REPLACE TEMP MACRO trouble(c, w) AS {'code': c, 'words': w};
-CREATE OR REPLACE TEMP MACRO id_trouble(name, v) AS CASE
-    WHEN v IS NULL OR regexp_full_match(v, '[0-9]{1,20}') THEN NULL
-    WHEN regexp_full_match(bare(v), '[0-9]+([.,][0-9]+)?[eE][+]?[0-9]+') THEN trouble(
-        'mangled_number', name || ' ' || shown(v) || ' is a number mangled by a spreadsheet: its '
-        || 'last digits are lost; expected the id as digits')
-    WHEN regexp_full_match(bare(v), '[0-9]+[.,]0*') THEN trouble(
-        'mangled_number', name || ' ' || shown(v) || ' is a number with a decimal part, as '
-        || 'spreadsheets write it; expected the id as digits')
-    WHEN regexp_full_match(bare(v), '[0-9]+') AND v <> bare(v) THEN trouble(
-        'not_an_id', name || ' ' || shown(v) || ' has white space around it; expected digits alone')
-    WHEN regexp_full_match(v, '[0-9]+') THEN trouble(
-        'not_an_id', name || ' ' || shown(v) || ' has ' || length(v) || ' digits; expected at most '
-        || '20')
-    WHEN regexp_full_match(bare(v), '[0-9]+([ ,;|/]+[0-9]+)+') THEN trouble(
-        'not_an_id', name || ' ' || shown(v) || ' looks like several ids; expected one')
-    ELSE trouble('not_an_id', name || ' ' || shown(v) || ' is not an id; expected digits, at most '
-        || '20')
-END;
-CREATE OR REPLACE TEMP MACRO id_list(v) AS CASE
-    WHEN v IS NULL THEN NULL
-    WHEN bare(v) LIKE '[%' THEN from_json(TRY_CAST(v AS JSON), '["VARCHAR"]')
-    ELSE list_transform(string_split(v, ';'), lambda x: trim(x))
-END;
-CREATE OR REPLACE TEMP MACRO ids_trouble(name, v) AS CASE
-    WHEN v IS NULL THEN NULL
-    WHEN id_list(v) IS NULL OR len(id_list(v)) = 0 THEN trouble(
-        'not_an_id', name || ' ' || shown(v) || ' is not a list of ids; expected an id, ids joined '
-        || 'with ;, or a JSON list of ids')
-    ELSE list_extract(list_filter(list_transform(id_list(v), lambda x: id_trouble(name,
-        coalesce(x, 'null'))), lambda t: t IS NOT NULL), 1)
-END;
-CREATE OR REPLACE TEMP MACRO name_trouble(name, v) AS CASE
-    WHEN v IS NULL OR regexp_full_match(v, '[A-Za-z_][A-Za-z0-9_]{0,99}') THEN NULL
-    ELSE trouble('not_a_name', name || ' ' || shown(v) || ' is not an API name; expected letters, '
-        || 'digits and _, at most 100')
-END;
-CREATE OR REPLACE TEMP MACRO flag_trouble(name, v) AS CASE
-    WHEN v IS NULL OR lower(v) IN ('true', 'false', '1', '0', 'yes', 'no') THEN NULL
-    ELSE trouble('not_a_flag', name || ' ' || shown(v) || '; expected true or false')
-END;
-"""
+#: The columns whose few values say which operation a row is, on what.
+NAMES = tuple(
+    dict.fromkeys(
+        [
+            "op",
+            *(
+                column.name
+                for spec in SPECS.values()
+                for column in spec.columns
+                if column.kind is Kind.NAME
+            ),
+        ]
+    )
+)
 
 _TROUBLE = {
     Kind.ID: "id_trouble",
@@ -72,20 +42,24 @@ _TROUBLE = {
 
 
 def judge(
-    connection: duckdb.DuckDBPyConnection, *, product: str, relations: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    rows: str,
+    product: str,
+    relations: Mapping[str, str],
 ) -> None:
     """
-    Make the table `judged` from `manifest`: one row each, in the words of the specs.
+    Make the table `judged` from the SELECT `rows` of `manifest`, in the words of the specs.
 
     Columns: `line`, `op`, `spec`, `module`, `record_id`, `related_list`, `item`, `members`,
-    `fields` (JSON or NULL), `target` (what it must come before), `family`, `wish`, `code` and
-    `words` (both NULL for a row that is an operation).
+    `fields` (JSON or NULL), `target` (what it must come before), `code` and `words` (both NULL
+    for a row that is an operation).
     """
-    connection.execute(_MACROS)
+    connection.execute(MACROS)
     specs = tuple(SPECS.values())
     connection.execute(f"""
         CREATE TABLE judged AS
-        WITH named AS (SELECT *, {which(specs)} AS spec FROM manifest),
+        WITH named AS (SELECT *, {which(specs)} AS spec FROM ({rows})),
         troubled AS (
             SELECT *, CASE
                 WHEN refused IS NOT NULL THEN trouble(refused_code, refused)
@@ -93,20 +67,45 @@ def judge(
                     'op is empty; expected ' || {literal(", ".join(OPS))})
                 WHEN spec IS NULL THEN trouble('unknown_op',
                     shown(op) || ' is not an operation; expected ' || {literal(", ".join(OPS))})
-                {_by_spec(specs, lambda spec: _troubles(spec, product, relations))}
+                {cases(specs, lambda spec: _troubles(spec, product, relations))}
             END AS found
             FROM named
         )
-        SELECT line, op, spec, {_own(specs, "module")}, {_own(specs, "record_id")},
-            {_own(specs, "related_list")},
-            CASE {_by_spec(specs, lambda spec: spec.item)} END AS item,
-            CASE {_by_spec(specs, _members)} END AS members,
-            CASE {_by_spec(specs, _fields)} END AS fields,
-            CASE {_by_spec(specs, lambda spec: spec.ordered_by or "NULL")} END AS target,
-            CASE {_by_spec(specs, lambda spec: literal(spec.family))} END AS family,
-            CASE {_by_spec(specs, lambda spec: literal(spec.wish.value))} END AS wish,
+        SELECT line, op, spec, {own(specs, "module")}, {own(specs, "record_id")},
+            {own(specs, "related_list")},
+            CASE {cases(specs, lambda spec: spec.item)} END AS item,
+            CASE {cases(specs, members)} END AS members,
+            CASE {cases(specs, fields)} END AS fields,
+            CASE {cases(specs, lambda spec: spec.ordered_by or "NULL")} END AS target,
             found.code AS code, found.words AS words
         FROM troubled
+    """)
+
+
+def sound_names(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    rows: str,
+    product: str,
+    relations: Mapping[str, str],
+) -> None:
+    """
+    Make the table `names`: those of the SELECT `rows` whose names are the ones of an operation.
+
+    Has the columns of `rows` (`NAMES`), then `spec`, `own_module` and `own_list`, which are NULL
+    where the operation does not read them. What else must be in a row is not looked at.
+    """
+    connection.execute(MACROS)
+    specs = tuple(SPECS.values())
+    connection.execute(f"""
+        CREATE TABLE names AS
+        WITH named AS (SELECT *, {which(specs)} AS spec FROM ({rows}))
+        SELECT {", ".join(NAMES)}, spec, {own(specs, "module", "own_module")},
+            {own(specs, "related_list", "own_list")}
+        FROM named
+        WHERE spec IS NOT NULL
+            AND (CASE {cases(specs, lambda spec: _troubles(spec, product, relations, NAMES))} END)
+                IS NULL
     """)
 
 
@@ -122,22 +121,24 @@ def which(specs: Iterable[Spec]) -> str:
     return f"CASE {' '.join(cases)} END"
 
 
-def _by_spec(specs: Iterable[Spec], expression: object) -> str:
-    assert callable(expression)
+def cases(specs: Iterable[Spec], expression: Callable[[Spec], str]) -> str:
+    """Return the branches of a SQL CASE: for each spec what `expression` makes of it."""
     return "\n".join(f"WHEN spec = {literal(spec.name)} THEN {expression(spec)}" for spec in specs)
 
 
-def _own(specs: Sequence[Spec], column: str) -> str:
+def own(specs: Sequence[Spec], column: str, called: str = "") -> str:
     """Return SQL for a column where the row's operation reads it, and NULL elsewhere."""
     readers = [literal(spec.name) for spec in specs if column in spec.column_names]
-    return f"CASE WHEN spec IN ({', '.join(readers)}) THEN {column} END AS {column}"
+    return f"CASE WHEN spec IN ({', '.join(readers)}) THEN {column} END AS {called or column}"
 
 
-def _members(spec: Spec) -> str:
+def members(spec: Spec) -> str:
+    """Return SQL for the ids within a row's item, each once and sorted."""
     return f"list_sort(list_distinct(id_list({spec.member})))" if spec.member else "NULL"
 
 
-def _fields(spec: Spec) -> str:
+def fields(spec: Spec) -> str:
+    """Return SQL for what else the item of a row says, as JSON or NULL."""
     if spec.relation_fields is not None:
         return "fields"
     if not spec.field_columns:
@@ -154,20 +155,29 @@ def _flag(name: str) -> str:
     return f"CASE WHEN lower({name}) IN ('true', '1', 'yes') THEN 'true' ELSE 'false' END"
 
 
-def _troubles(spec: Spec, product: str, relations: Mapping[str, str]) -> str:
-    """Return SQL for the first trouble of a row of this spec, or NULL."""
+def _troubles(
+    spec: Spec, product: str, relations: Mapping[str, str], only: Sequence[str] | None = None
+) -> str:
+    """Return SQL for the first trouble of a row of this spec, or NULL; of columns `only`."""
     if product in spec.unavailable:
         return f"trouble('not_in_product', {literal(spec.unavailable[product])})"
-    checks = [_emptiness(spec), *(_column_trouble(column) for column in spec.columns)]
+    looked_at = [column for column in spec.columns if only is None or column.name in only]
+    required = [column.name for column in looked_at if column.required]
+    checks = ["NULL", *(_column_trouble(column) for column in looked_at)]
+    if required:
+        checks.insert(0, _emptiness(spec, required))
     if spec.modules is not None:
         listed = ", ".join(literal(module) for module in spec.modules)
-        words = f" cannot be used with {spec.op}; expected {' or '.join(spec.modules)}"
+        what = f"{spec.op} of {spec.related_list}" if spec.related_list else spec.op
+        words = f" cannot be used with {what}; expected {' or '.join(spec.modules)}"
         checks.append(
             f"CASE WHEN module NOT IN ({listed}) THEN trouble('unsupported_module', "
             f"'module ' || shown(module) || {literal(words)}) END"
         )
     if spec.relations is not None:
         checks.append(_unsafe_relation(spec.relations, relations))
+    if only is not None:
+        return f"coalesce({', '.join(checks)})"
     if spec.any_of:
         empty = " AND ".join(f"{name} IS NULL" for name in spec.any_of)
         words = f"{' and '.join(spec.any_of)} are empty; one of them is needed"
@@ -181,14 +191,14 @@ def _troubles(spec: Spec, product: str, relations: Mapping[str, str]) -> str:
     return f"coalesce({', '.join(checks)})"
 
 
-def _emptiness(spec: Spec) -> str:
-    required = [column.name for column in spec.columns if column.required]
-    words = f" is empty; {spec.op} needs {', '.join(required)}"
-    cases = " ".join(
+def _emptiness(spec: Spec, names: Sequence[str]) -> str:
+    required = ", ".join(column.name for column in spec.columns if column.required)
+    words = f" is empty; {spec.op} needs {required}"
+    empty = " ".join(
         f"WHEN {name} IS NULL THEN trouble('missing_value', {literal(name + words)})"
-        for name in required
+        for name in names
     )
-    return f"CASE {cases} END"
+    return f"CASE {empty} END"
 
 
 def _column_trouble(column: Column) -> str:

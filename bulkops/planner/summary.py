@@ -99,30 +99,36 @@ def summarise(connection: duckdb.DuckDBPyConnection, *, learns: Sequence[str]) -
     """Count the plan by operation and module, from the planner's tables."""
     rows = connection.execute("""
         WITH counted AS (
-            SELECT coalesce(op, '') AS op, coalesce(module, '') AS module, count(*) AS rows,
-                count(*) FILTER (status IS NULL) AS sent,
-                count(*) FILTER (status = 'duplicate') AS duplicates,
-                count(*) FILTER (status = 'conflict') AS conflicts,
-                count(*) FILTER (status = 'invalid') AS invalid
-            FROM (
-                SELECT CASE WHEN spec IS NULL THEN '' ELSE op END AS op,
-                    CASE WHEN spec IS NULL OR code IN ('not_a_name', 'unsupported_module')
-                        THEN '' ELSE module END AS module,
-                    status
-                FROM judged_rows
-            ) GROUP BY ALL
+            SELECT op, coalesce(module, '') AS module, count(*) AS rows, count(*) AS sent,
+                0 AS duplicates, 0 AS conflicts, 0 AS invalid
+            FROM edges JOIN traits USING (kind) GROUP BY ALL
+            UNION ALL
+            SELECT op, coalesce(module, ''), 0, -count(*), count(*) FILTER (status = 'duplicate'),
+                count(*) FILTER (status = 'conflict'), count(*) FILTER (status = 'invalid')
+            FROM edges JOIN refusals USING (line) JOIN traits USING (kind) GROUP BY ALL
+            UNION ALL
+            SELECT CASE WHEN spec IS NULL THEN '' ELSE op END,
+                CASE WHEN spec IS NULL OR code IN ('not_a_name', 'unsupported_module') THEN ''
+                    ELSE coalesce(module, '') END,
+                count(*), 0, 0, 0, count(*)
+            FROM judged WHERE code IS NOT NULL GROUP BY ALL
+        ),
+        shares AS (
+            SELECT op, module, sum(COLUMNS(* EXCLUDE (op, module))) FROM counted GROUP BY ALL
         ),
         called AS (
-            SELECT ops.op, batches.module, count(*) AS calls
-            FROM batches JOIN (SELECT DISTINCT spec, op FROM judged WHERE spec IS NOT NULL) AS ops
-                USING (spec)
+            SELECT op, route_module AS module, count(*) AS calls
+            FROM calls JOIN (SELECT DISTINCT route, op, route_module FROM traits) USING (route)
             GROUP BY ALL
         )
-        SELECT counted.op, counted.module, rows, sent, coalesce(calls, 0), duplicates, conflicts,
+        SELECT shares.op, shares.module, rows, sent, coalesce(calls, 0), duplicates, conflicts,
             invalid
-        FROM counted LEFT JOIN called
-            ON counted.op = called.op AND counted.module = called.module
-        ORDER BY counted.op = '', rows DESC, counted.op, counted.module
+        FROM shares LEFT JOIN called
+            ON shares.op = called.op AND shares.module = called.module
+        ORDER BY shares.op = '', rows DESC, shares.op, shares.module
     """).fetchall()
     used = {row[0] for row in rows if row[3]}
-    return Summary(tuple(Share(*row) for row in rows), tuple(op for op in learns if op in used))
+    return Summary(
+        tuple(Share(op, module, *map(int, row)) for op, module, *row in rows),
+        tuple(op for op in learns if op in used),
+    )

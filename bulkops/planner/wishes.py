@@ -3,40 +3,37 @@ Find the rows that wish the same, and those that wish opposite things.
 
 A relation that can be called from either side is one relation: `Leads/1/Campaigns/2` and
 `Campaigns/2/Leads/1` are compared under one key. Rows about several territories of a record
-are compared territory by territory. Keys are 128-bit digests, so that ten million of them group
-in bounded memory.
+are compared territory by territory. Few rows of a manifest are about the same: a short hash of
+what each is about tells which ones may be, and those alone are compared in earnest, under
+128-bit digests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
 import duckdb
 
-from bulkops.manifest.sql import literal
+from bulkops.planner.sound import Edges
 
 
-def compare(
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    mirrors: Mapping[tuple[str, str], tuple[str, str]],
-    last_wins: bool,
-) -> None:
+def compare(connection: duckdb.DuckDBPyConnection, edges: Edges, *, last_wins: bool) -> None:
     """
-    Make the tables `conflicts(line, of_line)` and `duplicates(line, of_line)` from `judged`.
+    Make the tables `conflicts(line, of_line)` and `duplicates(line, of_line)` from `edges`.
 
     In `conflicts`, `of_line` is a line that wishes otherwise. With `last_wins` a line is in
     conflict only with a later one that is to be sent. A duplicate names the first line of its
     wish that is to be sent.
     """
-    connection.execute(f"""
+    _suspect(connection, edges)
+    connection.execute("""
         CREATE TABLE wishes AS
         WITH keyed AS (
-            SELECT line, members, {_key(mirrors)} AS key,
+            SELECT line, members, concat_ws('|', pair, one, other) AS key,
                 concat_ws('|', wish, fields) AS wish
-            FROM judged WHERE code IS NULL
+            FROM suspects
         )
         SELECT line, md5_number(key) AS key, md5_number(wish) AS wish,
             md5_number(concat_ws('|', key, wish, array_to_string(members, ';'))) AS same
@@ -79,8 +76,38 @@ def compare(
         repeated AS (SELECT same, min(line) AS of_line FROM told GROUP BY same HAVING count(*) > 1)
         SELECT line, of_line FROM told JOIN repeated USING (same) WHERE line > of_line
     """)
-    connection.execute("DROP TABLE wishes")
-    connection.execute("DROP TABLE disputes")
+    for table in ("suspects", "wishes", "disputes"):
+        connection.execute(f"DROP TABLE {table}")
+
+
+def _suspect(connection: duckdb.DuckDBPyConnection, edges: Edges) -> None:
+    """
+    Make `suspects`: every row of `edges` that is about the same as another, and few besides.
+
+    `pair`, `one` and `other` name what it is about, the same from either side.
+    """
+    connection.execute("""
+        CREATE TEMP VIEW about AS
+        SELECT line, pair, CASE WHEN flip THEN item ELSE record END AS one,
+            CASE WHEN flip THEN record ELSE item END AS other, members, wish, fields
+        FROM edges JOIN traits USING (kind)
+    """)
+    hashed = "SELECT line, hash(pair, one, other) AS hash FROM about"
+    if edges.members:
+        hashed = (
+            f"{hashed} WHERE members IS NULL UNION ALL "
+            "SELECT line, hash(pair, one, other, unnest(members)) FROM about "
+            "WHERE members IS NOT NULL"
+        )
+    connection.execute(
+        f"CREATE TABLE repeated AS SELECT hash FROM ({hashed}) GROUP BY hash HAVING count(*) > 1"
+    )
+    connection.execute(f"""
+        CREATE TABLE suspects AS FROM about SEMI JOIN (
+            SELECT line FROM ({hashed}) SEMI JOIN repeated USING (hash)
+        ) USING (line)
+    """)
+    connection.execute("DROP TABLE repeated")
 
 
 def _let_last_win(connection: duckdb.DuckDBPyConnection) -> None:
@@ -111,16 +138,3 @@ def _let_last_win(connection: duckdb.DuckDBPyConnection) -> None:
 def _stream(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int, int]]:
     while rows := result.fetchmany(10_000):
         yield from rows
-
-
-def _key(mirrors: Mapping[tuple[str, str], tuple[str, str]]) -> str:
-    """Return SQL for the name of what a row is about, the same from either side of it."""
-    plain = "concat_ws('|', family, module, record_id, related_list, item)"
-    flips = [
-        f"WHEN module = {literal(module)} AND related_list = {literal(related_list)} AND "
-        f"family = 'relation' THEN concat_ws('|', family, {literal(other[0])}, item, "
-        f"{literal(other[1])}, record_id)"
-        for (module, related_list), other in sorted(mirrors.items())
-        if other < (module, related_list)
-    ]
-    return f"CASE {' '.join(flips)} ELSE {plain} END" if flips else plain
