@@ -23,6 +23,7 @@ from bulkops.planner.judge import mirrors
 from bulkops.planner.kinds import describe_kinds
 from bulkops.planner.pack import pack
 from bulkops.planner.refuse import find_circles, mark
+from bulkops.planner.sides import add_other_sides, choose_sides, either_side
 from bulkops.planner.sound import sort_out
 from bulkops.planner.summary import Summary, summarise
 from bulkops.planner.wishes import compare
@@ -134,6 +135,8 @@ def _plan(
         edges = sort_out(
             connection, product=wanted.product, relations=wanted.relations, folder=folder
         )
+        sides = either_side(mirrors(wanted.relations), wanted.relations)
+        add_other_sides(connection, sides)
         describe_kinds(connection, mirrors=mirrors(wanted.relations), limits=wanted.limits)
         compare(connection, edges, last_wins=wanted.last_wins)
         steps = find_circles(connection, edges)
@@ -141,7 +144,8 @@ def _plan(
         connection.execute(
             "CREATE TEMP VIEW sendable AS FROM edges ANTI JOIN refusals USING (line)"
         )
-        placed = pack(connection, edges, rows="sendable", steps=steps, folder=folder)
+        relations = choose_sides(connection, sides)
+        placed = pack(connection, edges, rows="turned", steps=steps, folder=folder)
         write_plan(connection, edges, rows=placed, plan=plan, folder=folder)
         write_rows(connection, rows)
         learns = (
@@ -153,7 +157,7 @@ def _plan(
             loaded.rows + loaded.refused,
             digest(connection, edges, plan),
             loaded.own_columns,
-            summarise(connection, learns=learns),
+            summarise(connection, learns=learns, relations=relations),
             loaded.counts,
         )
 

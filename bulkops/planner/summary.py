@@ -5,7 +5,7 @@ What a plan costs, before anything is sent: rows, calls, credits, and the time t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import duckdb
@@ -39,13 +39,35 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Relation:
+    """
+    What the choice of sides came to, for one operation on one relation.
+
+    `calls` are ours, `as_given` those of the manifest's own sides; fewer than `at_least` are
+    impossible, and `argument` says in a word why.
+    """
+
+    op: str
+    relation: str
+    rows: int
+    calls: int
+    as_given: int
+    at_least: int
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """
-    The plan in numbers. `learns` names operations whose calls may turn out smaller.
+    The plan in numbers.
+
+    `learns` names operations whose calls may turn out smaller, `relations` what it saved to call
+    from the better side.
     """
 
     shares: tuple[Share, ...]
     learns: tuple[str, ...] = ()
+    relations: tuple[Relation, ...] = ()
 
     @property
     def total(self) -> Share:
@@ -69,6 +91,7 @@ class Summary:
             "operations": [_share_json(share) for share in self.shares],
             "total": _share_json(self.total),
             "learns_capacity": list(self.learns),
+            "relations": [asdict(each) for each in self.relations],
         }
 
     @classmethod
@@ -78,7 +101,8 @@ class Summary:
             Share(**{key: each for key, each in row.items() if key != "credits"})
             for row in value["operations"]
         ]
-        return cls(tuple(shares), tuple(value["learns_capacity"]))
+        relations = tuple(Relation(**each) for each in value.get("relations", ()))
+        return cls(tuple(shares), tuple(value["learns_capacity"]), relations)
 
 
 def _share_json(share: Share) -> dict[str, Any]:
@@ -95,9 +119,30 @@ def _share_json(share: Share) -> dict[str, Any]:
     }
 
 
-def summarise(connection: duckdb.DuckDBPyConnection, *, learns: Sequence[str]) -> Summary:
+#: A call counts for the module that its first row names, from whichever side it is made.
+_CALLED = """
+    SELECT op, coalesce(module, '') AS module, count(*) AS calls
+    FROM (SELECT min(line) AS line FROM placed WHERE place = 0 GROUP BY route, step, record, chunk)
+        JOIN edges USING (line) JOIN traits USING (kind)
+    GROUP BY ALL
+"""
+#: The same where every row stands on its own side, so that its call names its module.
+_CALLED_AS_GIVEN = """
+    SELECT op, route_module AS module, count(*) AS calls
+    FROM calls JOIN (SELECT DISTINCT route, op, route_module FROM traits) USING (route)
+    GROUP BY ALL
+"""
+
+
+def summarise(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    learns: Sequence[str],
+    relations: Sequence[Relation] = (),
+) -> Summary:
     """Count the plan by operation and module, from the planner's tables."""
-    rows = connection.execute("""
+    called = _CALLED if any(each.calls != each.as_given for each in relations) else _CALLED_AS_GIVEN
+    rows = connection.execute(f"""
         WITH counted AS (
             SELECT op, coalesce(module, '') AS module, count(*) AS rows, count(*) AS sent,
                 0 AS duplicates, 0 AS conflicts, 0 AS invalid
@@ -116,11 +161,7 @@ def summarise(connection: duckdb.DuckDBPyConnection, *, learns: Sequence[str]) -
         shares AS (
             SELECT op, module, sum(COLUMNS(* EXCLUDE (op, module))) FROM counted GROUP BY ALL
         ),
-        called AS (
-            SELECT op, route_module AS module, count(*) AS calls
-            FROM calls JOIN (SELECT DISTINCT route, op, route_module FROM traits) USING (route)
-            GROUP BY ALL
-        )
+        called AS ({called})
         SELECT shares.op, shares.module, rows, sent, coalesce(calls, 0), duplicates, conflicts,
             invalid
         FROM shares LEFT JOIN called
@@ -131,4 +172,5 @@ def summarise(connection: duckdb.DuckDBPyConnection, *, learns: Sequence[str]) -
     return Summary(
         tuple(Share(op, module, *map(int, row)) for op, module, *row in rows),
         tuple(op for op in learns if op in used),
+        tuple(relations),
     )
