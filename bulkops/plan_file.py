@@ -65,6 +65,27 @@ def _operation(stored: dict[str, Any]) -> Operation:
     )
 
 
+def batch_of_line(plan: Path, line: int) -> Batch | None:
+    """
+    Return the batch that sends `line`, or `None` if none does.
+
+    Raises `CheckpointError` if the plan cannot be read.
+    """
+    with _reading(plan, threads=2) as connection:
+        row = connection.execute(
+            "SELECT batch, spec, module, record_id, related_list, operations "
+            "FROM read_parquet(?, hive_partitioning = false) "
+            "WHERE list_contains(list_transform(operations, lambda each: each.line), ?)",
+            [pattern(plan), line],
+        ).fetchone()
+    if row is None:
+        return None
+    number, spec, module, record_id, related_list, operations = row
+    route = Route(module or "", record_id or "", related_list or "")
+    found = tuple(_operation(each) for each in operations)
+    return Batch(number, spec, route, found, len(found))
+
+
 def read_refusals(rows: Path) -> Iterator[Outcome]:
     """
     Yield the outcome of every row that the plan does not send, in manifest order.

@@ -1,47 +1,42 @@
 """
-What people are told: the plan before, the state between, the summary after.
+What people are told before a run: the plan, what it costs, and what looks odd.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Any
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bulkops.config import Config
-from bulkops.errors import ExitCode
-from bulkops.execute import Ended
-from bulkops.model import Status
-from bulkops.outcomes import count_outcomes
-from bulkops.planner.summary import ASSUMED_LATENCY_S, Share
+from bulkops.cli.console import PlainConsole
+from bulkops.log import printable
+from bulkops.manifest.places import say_place
+from bulkops.planner.summary import Relation, Share
 from bulkops.prepare import Prepared
+from bulkops.preview import Cost
 
-_SHOWN_REFUSALS = 8
 _MOST_MODULES = 30
 
 
-def print_plan(console: Console, prepared: Prepared, config: Config, *, settled: int) -> None:
+def print_plan(console: Console, prepared: Prepared, cost: Cost, *, settled: int) -> None:
     """Show the plan, and where the run stands if it has begun."""
     console.print(_table(prepared), soft_wrap=False)
-    for line in _plan_notes(prepared, config):
-        console.print(line)
+    for line in _plan_notes(prepared, cost):
+        console.print(line, markup=False)
     if settled:
         console.print(f"Going on: {settled:,} of {prepared.rows:,} lines are settled already.")
 
 
-def plan_table(prepared: Prepared, config: Config, *, width: int | None) -> str:
+def plan_table(prepared: Prepared, cost: Cost, *, width: int | None) -> str:
     """Return the plan as text for standard output."""
     sink = io.StringIO()
-    console = Console(file=sink, width=width or 110, highlight=False, no_color=True)
+    console = PlainConsole(file=sink, width=width or 110, highlight=False, no_color=True)
     console.print(_table(prepared))
-    for line in _plan_notes(prepared, config):
-        console.print(line, soft_wrap=True)
+    for line in _plan_notes(prepared, cost):
+        console.print(line, soft_wrap=True, markup=False)
     return sink.getvalue()
 
 
@@ -82,14 +77,10 @@ def _add(table: Table, share: Share) -> None:
     )
 
 
-def _plan_notes(prepared: Prepared, config: Config) -> list[str]:
-    summary, limits = prepared.summary, config.limits
+def _plan_notes(prepared: Prepared, cost: Cost) -> list[str]:
+    summary = prepared.summary
     total = summary.total
-    seconds = summary.seconds(limits.ceiling)
-    share = total.credits / limits.credits
-    time = f"About {duration(seconds)} with {limits.ceiling} calls in flight"
-    cost = f"{share:.1%} of the {limits.credits:,} credits of a day"
-    notes = [f"{time}, if a call takes {ASSUMED_LATENCY_S} s; {cost}."]
+    notes = [*_relation_notes(summary.relations), *_cost_notes(cost)]
     if summary.learns:
         notes.append(
             f"{', '.join(summary.learns)}: counted at 100 records a call; the server may take only "
@@ -100,7 +91,53 @@ def _plan_notes(prepared: Prepared, config: Config) -> list[str]:
             f"{total.invalid:,} rows are not operations and {total.conflicts:,} contradict each "
             "other; they are not sent, and failed.csv will say why."
         )
+    return [*notes, *_warnings(prepared)]
+
+
+def _cost_notes(cost: Cost) -> list[str]:
+    """Return in sentences what a plan takes of time and credits."""
+    basis = f"{cost.latency_s:.2g} s, {cost.basis}"
+    notes = [
+        (f"About {duration(cost.seconds)} with {cost.concurrency} calls in flight, if a call takes "
+        f"{basis}; {cost.share_of_day:.1%} of a day's credits.")
+    ]
+    if cost.captures:
+        notes.append(f"{cost.captures:,} of {cost.credits:,} calls are reads (capture).")
+    if cost.days > 1:
+        notes.append(
+            f"That takes {cost.days:,} days: {cost.ours_now:,} credits are ours now, "
+            f"{cost.ours_a_day:,} a day (leave_credits). A run pauses with exit code 5 when they "
+            "are used up, and the same command goes on; or use --wait."
+        )
     return notes
+
+
+def _relation_notes(relations: tuple[Relation, ...]) -> list[str]:
+    """Return in sentences what it saves to call relations from their better side."""
+    return [
+        f"{each.op} {each.relation}: {each.calls:,} calls instead of {each.as_given:,}, some "
+        f"from the other side; at least {each.at_least:,} are needed."
+        for each in relations
+        if each.calls != each.as_given
+    ]
+
+
+def _warnings(prepared: Prepared) -> list[str]:
+    """Return what may be wrong with rows that will be sent all the same, and where they stand."""
+    found = []
+    for hint in prepared.hints:
+        ids = f"{hint.count:,} {'id' if hint.count == 1 else 'ids'}"
+        where = "; ".join(say_place(prepared.parts, line) for line in hint.lines)
+        first = "" if hint.count <= len(hint.lines) else "first "
+        of = f"{hint.column}: " if hint.column else ""
+        found.append(f"Look again: {of}{ids} {hint.words} ({first}{where})")
+    return found
+
+
+def short(text: str, *, most: int = 400) -> str:
+    """Return a text of somebody else in one line, control characters as what they are, and cut."""
+    line = printable(text.replace("\n", " "))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def duration(seconds: float) -> str:
@@ -110,92 +147,3 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def print_end(console: Console, prepared: Prepared, ended: Ended) -> None:
-    """Show how a run ended: counts by operation and status, refusals, files, what next."""
-    counts = count_outcomes(prepared.run) if prepared.run.checkpoint.exists() else []
-    console.print(_end_table(counts))
-    _print_refusals(console, counts)
-    tally = ended.tally
-    again = f", {tally.retries:,} sent again" if tally.retries else ""
-    reads = f", {tally.reads:,} of them reads" if tally.reads else ""
-    done = f"{tally.settled:,} of {tally.rows:,} lines settled"
-    console.print(f"{done} with {tally.calls:,} calls{reads}{again}.")
-    if ended.reason:
-        console.print(f"[bold]Ended early:[/] {escape(ended.reason)}", soft_wrap=True)
-    console.print(f"Files: {escape(str(prepared.run.path))}/ (outcomes.csv, failed.csv)")
-    if ended.code is ExitCode.INCOMPLETE:
-        console.print(
-            f"Next: bulkops outcomes {escape(str(prepared.run.path))} --status failed,unknown; "
-            f"bulkops retry {escape(str(prepared.run.path))}",
-            soft_wrap=True,
-        )
-    console.print(f"Exit code {int(ended.code)} ({_CODES[ended.code]}).")
-
-
-_CODES = {
-    ExitCode.OK: "every line is in its wanted state",
-    ExitCode.INTERNAL: "a fault of this machine or of bulkops",
-    ExitCode.USAGE: "wrong usage",
-    ExitCode.INCOMPLETE: "finished; some lines are not in their wanted state",
-    ExitCode.STOPPED: "stopped by a threshold",
-    ExitCode.PAUSED: "paused; run again later",
-    ExitCode.AUTH: "authentication or permission",
-    ExitCode.LOCKED: "another run holds the lock",
-    ExitCode.UNCONFIRMED: "not confirmed",
-    ExitCode.INTERRUPTED: "interrupted; run again to go on",
-    ExitCode.TERMINATED: "terminated; run again to go on",
-}
-
-
-def _end_table(counts: list[dict[str, Any]]) -> Table:
-    found = {row["status"] for row in counts}
-    statuses = [status.value for status in Status if status.value in found]
-    ops = sorted({row["op"] for row in counts})
-    table = Table(title="What became of the rows", box=box.SIMPLE, title_justify="left")
-    table.add_column("operation")
-    for status in statuses:
-        table.add_column(status, justify="right")
-    for op in ops:
-        cells = []
-        for status in statuses:
-            number = sum(
-                row["lines"] for row in counts if row["op"] == op and row["status"] == status
-            )
-            cells.append(f"{number:,}" if number else "·")
-        table.add_row(escape(op) or "(none)", *cells)
-    return table
-
-
-def _print_refusals(console: Console, counts: list[dict[str, Any]]) -> None:
-    found: dict[tuple[str, str], tuple[int, str]] = {}
-    for row in counts:
-        if row["status"] in {"succeeded", "duplicate", "scheduled"}:
-            continue
-        key = (row["status"], row["code"])
-        number, message = found.get(key, (0, row["message"] or ""))
-        found[key] = (number + row["lines"], message)
-    if not found:
-        return
-    table = Table(title="Why", box=box.SIMPLE, title_justify="left")
-    table.add_column("rows", justify="right")
-    table.add_column("status")
-    table.add_column("code")
-    table.add_column("an example", overflow="fold")
-    ranked = sorted(found.items(), key=lambda each: -each[1][0])
-    for (status, code), (number, message) in ranked[:_SHOWN_REFUSALS]:
-        table.add_row(f"{number:,}", status, escape(code), escape(message[:160]))
-    console.print(table)
-
-
-def print_status(facts: Mapping[str, Any]) -> None:
-    """Print where a run stands."""
-    typer.echo(f"{facts['run']}: {facts['state']}")
-    typer.echo(f"{facts['settled']:,} of {facts['rows']:,} lines settled, {facts['calls']:,} calls")
-    for status, number in sorted(facts["statuses"].items()):
-        typer.echo(f"  {status:<10} {number:>12,}")
-    if facts["scheduled"]:
-        typer.echo(f"  scheduled  {facts['scheduled']:>12,}")
-    if facts["stopped_because"]:
-        typer.echo(f"stopped: {facts['stopped_because']}")

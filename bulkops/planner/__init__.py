@@ -22,6 +22,7 @@ from bulkops.planner.batches import digest, write_plan, write_rows
 from bulkops.planner.judge import mirrors
 from bulkops.planner.kinds import describe_kinds
 from bulkops.planner.pack import pack
+from bulkops.planner.phases import Phase, Told, nobody
 from bulkops.planner.refuse import find_circles, mark
 from bulkops.planner.sides import add_other_sides, choose_sides, either_side
 from bulkops.planner.sound import sort_out
@@ -71,12 +72,13 @@ def make_plan(
     rows: Path,
     memory: str = "512MB",
     temp_directory: Path | None = None,
+    told: Told = nobody,
 ) -> Planned:
     """
     Plan `source` and store the batches at `plan` and the judged rows at `rows`.
 
-    Raises `ManifestError` where the manifest cannot be read or lacks a column that its one
-    operation needs, and `UsageError` for an unknown name in `wanted`.
+    `told` hears of every phase. Raises `ManifestError` where the manifest cannot be read or lacks a
+    column that its one operation needs, and `UsageError` for an unknown name in `wanted`.
     """
     known = known_columns()
     _check_names(wanted, known)
@@ -89,6 +91,7 @@ def make_plan(
             rows=rows,
             memory=memory,
             temp_directory=temp_directory,
+            told=told,
         )
     except duckdb.OutOfMemoryException as error:
         raise UsageError(
@@ -111,6 +114,7 @@ def _plan(
     rows: Path,
     memory: str,
     temp_directory: Path | None,
+    told: Told,
 ) -> Planned:
     # DuckDB takes what follows a question mark in a path for options.
     room = None if "?" in str(temp_directory) else temp_directory
@@ -120,6 +124,7 @@ def _plan(
     ):
         connection.execute("SET memory_limit = ?", [memory])
         connection.execute("SET temp_directory = ?", [scratch])
+        told(Phase.READING, 0)
         loaded = load(
             connection,
             source,
@@ -132,12 +137,15 @@ def _plan(
         for each in source.sources:
             _check_columns(each, wanted, known)
         folder = Path(scratch)
+        count = loaded.rows + loaded.refused
+        told(Phase.JUDGING, count)
         edges = sort_out(
             connection, product=wanted.product, relations=wanted.relations, folder=folder
         )
         sides = either_side(mirrors(wanted.relations), wanted.relations)
         add_other_sides(connection, sides)
         describe_kinds(connection, mirrors=mirrors(wanted.relations), limits=wanted.limits)
+        told(Phase.COMPARING, count)
         compare(connection, edges, last_wins=wanted.last_wins)
         steps = find_circles(connection, edges)
         mark(connection)
@@ -145,7 +153,9 @@ def _plan(
             "CREATE TEMP VIEW sendable AS FROM edges ANTI JOIN refusals USING (line)"
         )
         relations = choose_sides(connection, sides)
+        told(Phase.PACKING, count)
         placed = pack(connection, edges, rows="turned", steps=steps, folder=folder)
+        told(Phase.WRITING, count)
         write_plan(connection, edges, rows=placed, plan=plan, folder=folder)
         write_rows(connection, rows)
         learns = (
@@ -154,7 +164,7 @@ def _plan(
             else []
         )
         return Planned(
-            loaded.rows + loaded.refused,
+            count,
             digest(connection, edges, plan),
             loaded.own_columns,
             summarise(connection, learns=learns, relations=relations),

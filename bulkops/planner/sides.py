@@ -17,11 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bulkops.operations import SPECS
-from bulkops.planner import stars
+from bulkops.planner.degrees import turn_by_degrees
 from bulkops.planner.summary import Relation
 from bulkops.spec import Spec
 
 _Ids = npt.NDArray[np.uint64]
+
+#: Relations of more rows than these are not held in memory: beside DuckDB's own, some 200 bytes a
+#: row, and a CPU second or several for each 100,000.
+EDGES_WHOLE = 1_000_000
 
 
 #: (spec, module, related list) -> the module and list of the same relation from its other side.
@@ -69,21 +73,26 @@ def _serves(spec: Spec, module: str, related_list: str) -> bool:
     return related_list not in own and (spec.modules is None or module in spec.modules)
 
 
-def choose_sides(connection: duckdb.DuckDBPyConnection, sides: Sides) -> tuple[Relation, ...]:
+def choose_sides(
+    connection: duckdb.DuckDBPyConnection, sides: Sides, *, edges_whole: int = EDGES_WHOLE
+) -> tuple[Relation, ...]:
     """
     Make the view `turned` of the view `sendable`, in which each row stands on its best side.
 
-    Return what it came to, one for each relation with rows.
+    Return what it came to, one for each relation with rows. A relation of more than
+    `edges_whole` rows is not held in memory, and saves less.
     """
     connection.execute("CREATE TABLE turns (line BIGINT)")
     found: list[Relation] = []
     pairs: list[tuple[int, int]] = []
     for left, right in _pairs(connection, sides):
-        edges = _edges(connection, left["kind"], right["kind"])
-        if not len(edges["line"]):
-            continue
-        pairs += [(left["kind"], right["kind"]), (right["kind"], left["kind"])]
-        found.append(_turn(connection, left, right, edges))
+        edges = _edges(left["kind"], right["kind"])
+        row = connection.execute(f"SELECT count(*) FROM ({edges})").fetchone()
+        count = row[0] if row else 0
+        if count:
+            pairs += [(left["kind"], right["kind"]), (right["kind"], left["kind"])]
+            turn = _turn if count <= edges_whole else _turn_many
+            found.append(turn(connection, left, right, edges, count))
     connection.execute("CREATE TABLE others (kind INTEGER, other INTEGER)")
     if pairs:
         connection.executemany("INSERT INTO others VALUES (?, ?)", pairs)
@@ -113,39 +122,61 @@ def _pairs(
     return found
 
 
-def _edges(
-    connection: duckdb.DuckDBPyConnection, left: int, right: int
-) -> dict[str, npt.NDArray[Any]]:
-    """Return the rows of a relation: line, the ids at its left and right end, and its own side."""
-    return connection.execute(
-        "SELECT line, CASE WHEN kind = $left THEN record ELSE item END AS one, "
-        "CASE WHEN kind = $left THEN item ELSE record END AS two, kind = $right AS given "
-        "FROM sendable WHERE kind IN ($left, $right) ORDER BY line",
-        {"left": left, "right": right},
-    ).fetchnumpy()
+def _edges(left: int, right: int) -> str:
+    """Return SQL for a relation's rows: line, the ids at its ends, if it stands at the right."""
+    return (
+        f"SELECT line, CASE WHEN kind = {left} THEN record ELSE item END AS one, "
+        f"CASE WHEN kind = {left} THEN item ELSE record END AS two, kind = {right} AS given "
+        f"FROM sendable WHERE kind IN ({left}, {right})"
+    )
 
 
 def _turn(
     connection: duckdb.DuckDBPyConnection,
     left: Mapping[str, Any],
     right: Mapping[str, Any],
-    edges: Mapping[str, npt.NDArray[Any]],
+    edges: str,
+    count: int,
 ) -> Relation:
     """Choose the sides of one relation, note the lines that change theirs, say what it saves."""
-    one, two, given = _codes(edges["one"]), _codes(edges["two"]), edges["given"]
+    from bulkops.planner import stars  # noqa: PLC0415  (SciPy takes most of a second)
+
+    found = connection.execute(f"{edges} ORDER BY line").fetchnumpy()
+    one, two, given = _codes(found["one"]), _codes(found["two"]), found["given"]
     caps = {"cap_left": left["size"], "cap_right": right["size"]}
-    found = stars.fewest(one, two, given=given, **caps)
-    changed = edges["line"][found.centre_right != given]
+    fewest = stars.fewest(one, two, given=given, **caps)
+    changed = found["line"][fewest.centre_right != given]
     if len(changed):
         connection.execute("INSERT INTO turns SELECT unnest(?::BIGINT[])", [changed])
     return Relation(
         op=left["op"],
         relation=f"{left['module']}.{left['related_list']}",
-        rows=len(given),
-        calls=stars.calls(one, two, found.centre_right, **caps),
+        rows=count,
+        calls=stars.calls(one, two, fewest.centre_right, **caps),
         as_given=stars.calls(one, two, given, **caps),
-        at_least=found.bound.calls,
-        argument=found.bound.argument.value,
+        at_least=fewest.bound.calls,
+        argument=fewest.bound.argument.value,
+    )
+
+
+def _turn_many(
+    connection: duckdb.DuckDBPyConnection,
+    left: Mapping[str, Any],
+    right: Mapping[str, Any],
+    edges: str,
+    count: int,
+) -> Relation:
+    """Do the same for a relation of more rows than are held in memory."""
+    caps = {"cap_left": left["size"], "cap_right": right["size"]}
+    as_given, calls = turn_by_degrees(connection, edges, **caps)
+    return Relation(
+        op=left["op"],
+        relation=f"{left['module']}.{left['related_list']}",
+        rows=count,
+        calls=calls,
+        as_given=as_given,
+        at_least=-(-count // max(caps.values())),
+        argument="size",
     )
 
 

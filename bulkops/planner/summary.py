@@ -81,10 +81,6 @@ class Summary:
             ),
         )
 
-    def seconds(self, concurrency: int, latency_s: float = ASSUMED_LATENCY_S) -> float:
-        """Return how long the calls take with `concurrency` of them always in flight."""
-        return self.total.calls * latency_s / concurrency
-
     def to_json(self) -> dict[str, Any]:
         """Return the stable machine-readable form."""
         return {

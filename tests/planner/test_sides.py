@@ -4,14 +4,18 @@ Rows change sides where that saves calls, and nothing else about them changes.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkops.model import Batch
 from bulkops.operations.related_records import MIRRORS
+from bulkops.planner.degrees import turn_by_degrees
 from bulkops.spec import CallLimits
 from tests.planner.conftest import Plan, Planner
 
@@ -142,6 +146,40 @@ def test_the_union_of_the_calls_is_what_was_wished(
     for relation in made.planned.summary.relations:
         assert relation.at_least <= relation.calls <= relation.as_given
     assert made.planned.summary.total.calls == len(made.batches)
+
+
+PAIRS = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1)
+
+
+@given(pairs=PAIRS, caps=st.tuples(st.integers(1, 4), st.integers(1, 4)), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_degrees_never_cost_more_than_the_manifest(
+    pairs: set[tuple[int, int]], caps: tuple[int, int], data: st.DataObject
+) -> None:
+    """The way for relations beyond memory counts its calls right, and is no worse than given."""
+    edges = [
+        (line, one, two, data.draw(st.booleans()))
+        for line, (one, two) in enumerate(sorted(pairs), start=1)
+    ]
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE edges (line BIGINT, one BIGINT, two BIGINT, given BOOL)")
+        connection.executemany("INSERT INTO edges VALUES (?, ?, ?, ?)", edges)
+        connection.execute("CREATE TABLE turns (line BIGINT)")
+        as_given, chosen = turn_by_degrees(
+            connection, "FROM edges", cap_left=caps[0], cap_right=caps[1]
+        )
+        turned = {line for (line,) in connection.execute("FROM turns").fetchall()}
+
+    def calls(right: Mapping[int, bool]) -> int:
+        loads = Counter((right[line], two if right[line] else one) for line, one, two, _ in edges)
+        return sum(-(-load // caps[side]) for (side, _), load in loads.items())
+
+    given_sides = {line: right for line, _, _, right in edges}
+    chosen_sides = {line: right != (line in turned) for line, right in given_sides.items()}
+    assert calls(given_sides) == as_given
+    assert calls(chosen_sides) == chosen
+    either = [calls(dict.fromkeys(given_sides, side)) for side in (False, True)]
+    assert chosen <= min(as_given, *either)
 
 
 @pytest.mark.parametrize("op", ["unlink", "link"])
