@@ -139,7 +139,7 @@ def _turn(
     count: int,
 ) -> Relation:
     """Choose the sides of one relation, note the lines that change theirs, say what it saves."""
-    from bulkops.planner import stars  # noqa: PLC0415  (SciPy takes most of a second)
+    from bulkops.planner import stars
 
     found = connection.execute(f"{edges} ORDER BY line").fetchnumpy()
     one, two, given = _codes(found["one"]), _codes(found["two"]), found["given"]

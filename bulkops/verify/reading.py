@@ -11,10 +11,11 @@ import asyncio
 from collections.abc import Mapping
 
 from bulkops.errors import BulkopsError
-from bulkops.model import WANTED, Batch, Json, Operation, merge_items
+from bulkops.model import WANTED, Batch, Operation, merge_items
 from bulkops.observe import Observer
 from bulkops.operations import SPECS
 from bulkops.reader import Refusal
+from bulkops.reconcile.values import same
 from bulkops.rundir import RunDirectory
 from bulkops.spec import Before, Spec, Wish
 from bulkops.verify.claims import Claims, asked
@@ -86,16 +87,6 @@ def _differs(
     if values is None:
         return "not there"
     for name, wished in operation.fields.items():
-        if not _same(values.get(name), wished):
+        if not same(wished, values.get(name)):
             return f"{name} is {values.get(name)!r}, wished {wished!r}"
     return None
-
-
-def _same(held: Json, wished: Json) -> bool:
-    """Compare as text too: a cell of a CSV file is text, the server's value may be a number."""
-    if held == wished or str(held) == str(wished):
-        return True
-    try:
-        return float(held) == float(wished)
-    except (TypeError, ValueError):
-        return False
