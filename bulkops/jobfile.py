@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic import (
 
 from bulkops.config import Config, merged, read_toml, usage_error
 from bulkops.errors import UsageError
+from bulkops.hooks_section import SECRET
 from bulkops.manifest import Format
 from bulkops.sections import Limits, Section
 
@@ -56,6 +57,17 @@ def _field(name: str) -> str:
     return name
 
 
+def job_name(file: Path) -> str:
+    """Return the name of the job of a file."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-") or "job"
+
+
+def _job_name(name: str) -> str:
+    if not name or name != job_name(Path(f"{name}.toml")):
+        raise ValueError('expected names of jobs, such as "nightly" for nightly.toml')
+    return name
+
+
 def _id(text: str) -> str:
     if not re.fullmatch(r"\d{1,20}", text, re.ASCII):
         raise ValueError("expected an id as text, digits alone")
@@ -77,7 +89,12 @@ class Job(Section):
     `tables` are the tables of the configuration, as written.
 
     A job file with `desired` in place of `manifest` is one of a reconciliation (`reconciles`), and
-    `manifest` is that file here; `parents`, `actual` and `territories` are for it alone.
+    `manifest` is that file here; `parents`, `actual` and `territories` are for it alone. One with
+    `retry` names other jobs, and has no manifest: it is what their last runs left.
+
+    `each` says what makes a run of its own: another manifest, another day, or every start. `keep`
+    is how long its finished runs are kept, `if_locked` what a start does while another runs, and
+    `include_failed` adds what the last run left.
     """
 
     source: Path
@@ -93,6 +110,35 @@ class Job(Section):
     parents: Path | None = None
     actual: Path | None = None
     territories: tuple[Annotated[str, AfterValidator(_id)], ...] = ()
+    each: Literal["manifest", "day", "run"] = "manifest"
+    keep: str = ""
+    if_locked: Literal["fail", "wait", "skip"] = "fail"
+    include_failed: StrictBool = False
+    retry: tuple[Annotated[str, AfterValidator(_job_name)], ...] = ()
+
+    @field_validator("retry")
+    @classmethod
+    def _some(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError("expected names of jobs")
+        return names
+
+    @property
+    def name(self) -> str:
+        """The job's name: the stem of its file, as the names of its runs begin."""
+        return job_name(self.source)
+
+    @property
+    def days_kept(self) -> int | None:
+        """For how many days finished runs are kept; `None` for ever."""
+        return int(self.keep[:-1]) if self.keep else None
+
+    @field_validator("keep")
+    @classmethod
+    def _days(cls, keep: str) -> str:
+        if keep and not re.fullmatch(r"[1-9]\d{0,4}d", keep, re.ASCII):
+            raise ValueError('expected a number of days such as "90d", or "" for ever')
+        return keep
 
     @field_validator("operation")
     @classmethod
@@ -119,10 +165,24 @@ class Job(Section):
             raise ValueError(
                 f"{', '.join(scope)} without desired; expected it in place of manifest"
             )
+        if self.reconciles and (self.each != "manifest" or self.include_failed):
+            raise ValueError("each or include_failed with desired; every reading is a run anyway")
+        if self.include_failed and self.each == "manifest":
+            raise ValueError('include_failed needs runs of their own: each = "day" or "run"')
+        if self.include_failed and self.format not in {None, Format.CSV}:
+            raise ValueError("include_failed with format; what a run leaves is CSV")
+        surplus = [name for name in _OF_MANIFESTS if getattr(self, name)]
+        if self.retry and (surplus or self.each == "manifest"):
+            said = ", ".join(surplus) or 'each = "manifest"'
+            raise ValueError(f"{said} with retry; rows and options are those of the runs it takes")
         return self
 
 
 _OF_RECONCILIATIONS: Final = ("parents", "actual", "territories")
+_OF_MANIFESTS: Final = (
+    *("manifest", "format", "operation", "columns", "fixed", "fields", "include_failed"),
+    "reconciles",
+)
 _KEYS: Final = (
     *(name for name in Job.model_fields if name not in {"source", "tables", "reconciles"}),
     "desired",
@@ -144,7 +204,10 @@ def load_job(path: Path) -> Job:
     if own["reconciles"] and "manifest" in content:
         raise UsageError(f"{path}: desired: with manifest; expected one of them")
     kind = "desired" if own["reconciles"] else "manifest"
-    own["manifest"] = _manifest(path, content.get(kind), kind=kind)
+    if "retry" in content:
+        own = {"each": "run", "manifest": (), **own}
+    if "retry" not in content or kind in content:
+        own["manifest"] = _manifest(path, content.get(kind), kind=kind)
     for name in ("parents", "actual"):
         if name in content:
             found = _manifest(path, content[name], kind=name)
@@ -220,6 +283,12 @@ def _refuse_unknown(path: Path, content: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{path}: auth: not allowed in a job; secrets stand in the environment or in a "
             "configuration file for its owner alone"
+        )
+    hooks = content.get("hooks")
+    if isinstance(hooks, Mapping) and SECRET in hooks:
+        raise UsageError(
+            f"{path}: hooks.{SECRET}: not allowed in a job; secrets stand in the environment or in "
+            "a configuration file for its owner alone"
         )
     known = (*_KEYS, *TABLES)
     for key in content:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ from bulkops.manifest import Format
 from bulkops.manifest.places import Part
 from bulkops.odd_ids import Hint, find_hints
 from bulkops.planner import Wanted, make_plan
+from bulkops.planner.phases import Phase, Told, nobody
 from bulkops.planner.summary import Summary
 from bulkops.resume import read_progress
 from bulkops.rundir import RunDirectory, digest_of, run_name
@@ -38,7 +40,8 @@ class Asked:
     What the command line or a job file asks to be done.
 
     `manifest` is a file, or several: paths, patterns of them, and `-` for standard input.
-    `file_format` says what they all are, whatever they are called.
+    `file_format` says what they all are, whatever they are called. `job` is the job file that it
+    comes from, and `retries` are the runs beside this one whose rows are tried again.
     """
 
     manifest: Path | tuple[Path, ...]
@@ -47,6 +50,8 @@ class Asked:
     fields: tuple[str, ...] = ()
     confirm: bool = True
     file_format: Format | None = None
+    job: jobfile.Job | None = None
+    retries: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -119,6 +124,7 @@ def ask(
         (*job.fields, *fields),
         job.confirm,
         file_format or job.format,
+        job,
     )
     return asked, jobfile.apply(job, config)
 
@@ -130,13 +136,15 @@ def prepare(
     run_dir: Path | None = None,
     new: bool = False,
     stdin: BinaryIO | None = None,
+    told: Told = nobody,
 ) -> Prepared:
     """
     Return the run for what is asked, planning it unless it has its plan already.
 
-    Standard input (the process's, or `stdin`) is kept in the run directory. Raises
-    `ManifestError` where the manifest cannot be read, and `PlanStaleError` where a run was begun
-    for something else: another content of this manifest, or other options.
+    Standard input (the process's, or `stdin`) is kept in the run directory; `told` hears how
+    planning comes along. Raises `ManifestError` where the manifest cannot be read, and
+    `PlanStaleError` where a run was begun for something else: another content of this manifest,
+    or other options.
     """
     folder = run_dir or config.run.directory
     with opened_input(
@@ -150,7 +158,7 @@ def prepare(
             return prepared
         run.create()
         with run.locked():
-            return _plan(run, source, asked, config, digest)
+            return _plan(run, source, asked, config, digest=digest, told=told)
 
 
 def load(run: RunDirectory) -> Prepared:
@@ -161,7 +169,9 @@ def load(run: RunDirectory) -> Prepared:
     return Prepared(run, description, Summary.from_json(description["plan"]["summary"]))
 
 
-def _plan(run: RunDirectory, source: Input, asked: Asked, config: Config, digest: str) -> Prepared:
+def _plan(
+    run: RunDirectory, source: Input, asked: Asked, config: Config, *, digest: str, told: Told
+) -> Prepared:
     limits = config.limits
     records = limits.territory_records_per_call
     wanted = Wanted(
@@ -188,7 +198,9 @@ def _plan(run: RunDirectory, source: Input, asked: Asked, config: Config, digest
                 rows=run.rows,
                 memory=memory,
                 temp_directory=room,
+                told=told,
             )
+        told(Phase.LOOKING_AGAIN, planned.rows)
         hints = find_hints(run.rows, memory=memory, temp_directory=room)
     except BaseException:
         # A run without a description was never begun; its folder would only be in the way.
@@ -207,6 +219,8 @@ def _plan(run: RunDirectory, source: Input, asked: Asked, config: Config, digest
             "fields": list(asked.fields),
             **({"format": asked.file_format.value} if asked.file_format else {}),
         },
+        **({"job": _told(asked.job)} if asked.job else {}),
+        **({"retries": list(asked.retries)} if asked.retries else {}),
         "config": config.public(),
         "plan": {
             "rows": planned.rows,
@@ -218,6 +232,12 @@ def _plan(run: RunDirectory, source: Input, asked: Asked, config: Config, digest
     }
     run.describe(description)
     return Prepared(run, description, planned.summary)
+
+
+def _told(job: jobfile.Job) -> dict[str, str]:
+    """Return what `run.json` says of the job that planned a run."""
+    planned_at = datetime.now(tz=UTC).isoformat(timespec="microseconds")
+    return {"name": job.name, "path": str(job.source.absolute()), "planned_at": planned_at}
 
 
 def _digest(source: Input, asked: Asked, config: Config) -> str:

@@ -19,6 +19,7 @@ from bulkops.errors import (
     PlanStaleError,
     UsageError,
 )
+from bulkops.jobfile import load_job
 from bulkops.plan_file import read_batches
 from bulkops.planner import make_plan
 from bulkops.prepare import Asked, Prepared, ask, prepare
@@ -496,6 +497,7 @@ def test_the_command_line_comes_before_the_job(config: Config, tmp_path: Path) -
             {"op": "unlink", "module": "Contacts", "related_list": "Campaigns"},
             ("list_price", "note"),
             confirm=False,
+            job=load_job(job),
         )
         == asked
     )
