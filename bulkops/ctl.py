@@ -53,7 +53,9 @@ async def listening(run: Path, answer: Answer) -> AsyncIterator[None]:
             with suppress(ConnectionError, ValueError):
                 while line := await reader.readline():
                     reply = _reply(line, answer)
-                    log.info("ctl.answered", asked=line.decode(errors="replace").strip()[:200])
+                    # Whoever watches asks every second, and changes nothing.
+                    tell = log.debug if _looks(line) else log.info
+                    tell("ctl.answered", asked=line.decode(errors="replace").strip()[:200])
                     writer.write(orjson.dumps(reply) + b"\n")
                     await writer.drain()
         finally:
@@ -80,6 +82,15 @@ def _reply(line: bytes, answer: Answer) -> dict[str, Any]:
         return {"v": PROTOCOL, "ok": False, "error": f"expected a line of JSON ({error})"}
     except BulkopsError as error:
         return {"v": PROTOCOL, "ok": False, "error": str(error)}
+
+
+def _looks(line: bytes) -> bool:
+    """Whether a request asks for the status, and for nothing to be done."""
+    try:
+        request = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(request, dict) and request.get("do") == "status"
 
 
 def ask(run: Path, do: str, **values: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Carry out a prepared run from the lock to the last derived file, and say how it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,8 @@ from bulkops.outcomes import copy_outcomes, count_outcomes, write_failed
 from bulkops.prepare import Prepared
 from bulkops.progress import Progress
 from bulkops.recorder import Thresholds
+from bulkops.refusals import refused_so_far
+from bulkops.report import write_report
 from bulkops.resume import read_progress
 from bulkops.retrying import Policy
 from bulkops.rig import Manner, rigged
@@ -35,6 +37,8 @@ from bulkops.watches import Intervals
 _PERMISSION = frozenset(
     {"AUTHORIZATION_FAILED", "NO_PERMISSION", "OAUTH_SCOPE_MISMATCH", "PERMISSION_DENIED"}
 )
+#: Is given what returns where a run stands, for whoever shows it.
+Watch = Callable[[Callable[[], Mapping[str, Any]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,19 @@ def progress_of(prepared: Prepared, *, mend: bool) -> Progress:
 
 
 def tally_of(prepared: Prepared, progress: Progress) -> Tally:
-    """Return the counts to go on from."""
-    return Tally(
+    """Return the counts to go on from; what is not known for good is counted when it is."""
+    tally = Tally(
         rows=prepared.rows,
+        planned_lines=prepared.summary.total.sent,
         planned_calls=prepared.summary.total.calls,
         statuses=progress.statuses.copy(),
         calls=progress.calls.count + progress.reads,
     )
+    # Lines that are open again have no reason yet.
+    for each in refused_so_far(prepared.run) if prepared.run.checkpoint.exists() else ():
+        if progress.statuses[each.status]:
+            tally.refusals.add(each.status, each.code, each.message, each.count)
+    return tally
 
 
 async def execute(
@@ -77,15 +87,15 @@ async def execute(
     config: Config,
     *,
     remember_secret: Callable[[str], None],
-    watch: Callable[[Tally], None] = lambda _tally: None,
+    watch: Watch = lambda _status: None,
     manner: Manner = Manner(),  # noqa: B008  (frozen)
 ) -> Ended:
     """
     Run, or go on with, a prepared plan, holding its lock.
 
-    `watch` is given the live counts once. The first SIGINT or SIGTERM drains, the second stops
-    at once; SIGHUP reads the limits again. Raises `LockedError`, or what keeps the run from
-    starting.
+    `watch` is given, once, what returns where the run stands (`Steering.status`). The first SIGINT
+    or SIGTERM drains, the second stops at once; SIGHUP reads the limits again. Raises
+    `LockedError`, or what keeps the run from starting.
     """
     with prepared.run.locked():
         progress = progress_of(prepared, mend=True)
@@ -93,7 +103,6 @@ async def execute(
         tally = tally_of(prepared, progress)
         if prepared.run.checkpoint.exists() and progress.finished and not progress.unknown:
             return Ended(final_code(tally), "", tally)
-        watch(tally)
         stop = Stop()
         forbidden = False
         with draining(stop), structlog.contextvars.bound_contextvars(run=prepared.run.name):
@@ -106,6 +115,7 @@ async def execute(
                 remember_secret=remember_secret,
                 manner=manner,
                 reopened=reopened,
+                watch=watch,
             )
         reason = stop.reason if not progress.finished else None
         if reason is None and not progress.finished:
@@ -132,6 +142,7 @@ async def _run(
     remember_secret: Callable[[str], None],
     manner: Manner,
     reopened: int,
+    watch: Watch,
 ) -> bool:
     """Run inside all that must be closed again; return whether permission was lacking."""
     log = structlog.get_logger("bulkops.run")
@@ -169,6 +180,7 @@ async def _run(
         log.info("run.started", rows=prepared.rows, settled=len(progress.settled))
         checkpoint.append(type="note", event="run.started")
         rig.steering.look()
+        watch(rig.steering.status)
         keeper = asyncio.create_task(rig.steering.keep())
         try:
             if not stop.asked:
@@ -176,7 +188,8 @@ async def _run(
         finally:
             keeper.cancel()
             event = "run.finished" if progress.finished else "run.stopped"
-            checkpoint.append(type="note", event=event, reason=str(stop.reason or ""))
+            facts = {"calls": tally.fresh_calls, "latency_s": tally.latency_s}
+            checkpoint.append(type="note", event=event, reason=str(stop.reason or ""), **facts)
             log.info(event, reason=str(stop.reason or ""), settled=len(progress.settled))
         return any(halt.code in _PERMISSION for halt in runner.halts)
 
@@ -203,7 +216,7 @@ def settings_of(config: Config) -> Settings:
 
 
 def derive(prepared: Prepared) -> dict[str, Any]:
-    """Write the derived files of a run: `outcomes.csv`, `failed.csv`, `summary.json`."""
+    """Write a run's `outcomes.csv`, `failed.csv`, `summary.json` and `report.html`."""
     run = prepared.run
     copy_outcomes(run, run.path / "outcomes.csv")
     plan = prepared.description["plan"]
@@ -217,4 +230,5 @@ def derive(prepared: Prepared) -> dict[str, Any]:
         "plan": plan["summary"],
     }
     write_atomically(run.path / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+    write_report(run)
     return summary

@@ -59,6 +59,7 @@ class Follower:
         """Watch the record of one more operation."""
         self._watches.add(awaited, asyncio.get_running_loop().time())
         self._tally.pending += 1
+        self._tally.followed += 1
         self._changed.set()
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import structlog
 
 from bulkops.auth import TokenSource
@@ -29,7 +28,7 @@ from bulkops.signals import hanging_up
 from bulkops.steering import Hands, Steering
 from bulkops.stop import Stop
 from bulkops.tally import Tally
-from bulkops.transport import Transport, proxy_for
+from bulkops.transport import Transport, accounts_session
 from bulkops.wire import Wire
 
 
@@ -75,10 +74,15 @@ async def rigged(
     limits = config.limits
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(
-            Transport(config.api.api_url, connections=limits.ceiling, timeout_s=limits.timeout_s)
+            Transport(
+                config.api.api_url,
+                connections=limits.ceiling,
+                timeout_s=limits.timeout_s,
+                ca_file=config.api.ca_file,
+            )
         )
         accounts = await stack.enter_async_context(
-            aiohttp.ClientSession(proxy=proxy_for(config.api.accounts_host))
+            accounts_session(config.api.accounts_host, ca_file=config.api.ca_file)
         )
         shown = _shown(checkpoint, tally)
         levels = level_file_of(config)
@@ -115,6 +119,47 @@ async def rigged(
             tally=tally,
         )
         yield Rig(wire, steering)
+
+
+@dataclass(frozen=True, slots=True)
+class Few:
+    """
+    What a few calls outside of a run are made with.
+    """
+
+    wire: Wire
+    tokens: TokenSource
+
+
+@asynccontextmanager
+async def few_calls(
+    config: Config, *, most: int, remember_secret: Callable[[str], None]
+) -> AsyncIterator[Few]:
+    """Yield what makes up to `most` calls, one at a time, booked in the ledger as any call is."""
+    limits, api, stop = config.limits, config.api, Stop()
+    async with AsyncExitStack() as stack:
+        transport = await stack.enter_async_context(
+            Transport(api.api_url, connections=1, timeout_s=limits.timeout_s, ca_file=api.ca_file)
+        )
+        accounts = await stack.enter_async_context(
+            accounts_session(api.accounts_host, ca_file=api.ca_file)
+        )
+        tokens = TokenSource(config=config, session=accounts, remember_secret=remember_secret)
+        limiter = Limiter(ceiling=1, calls_per_second=limits.calls_per_second)
+        holds = Holds(limiter, changed=lambda _name, _words: None)
+        purse = Purse(
+            ledger_of(config), budget=budget_of(config), stop=stop, holds=holds, most=most
+        )
+        stack.push_async_callback(_give_back, purse, stop)
+        wire = Wire(
+            transport=transport,
+            tokens=tokens,
+            limiter=limiter,
+            purse=purse,
+            stop=stop,
+            tally=Tally(rows=0),
+        )
+        yield Few(wire, tokens)
 
 
 def _shown(checkpoint: Checkpoint, tally: Tally) -> Callable[[str, str], None]:

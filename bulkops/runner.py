@@ -72,6 +72,9 @@ class Runner:
         self._settings = settings
         self._progress = progress
         self._stop = stop
+        self._tally = tally
+        #: An earlier process may have settled lines of the plan.
+        self._begun = bool(progress.settled or progress.calls.count)
         self._recorder = Recorder(
             checkpoint, progress, thresholds=settings.thresholds, stop=stop, tally=tally
         )
@@ -153,6 +156,8 @@ class Runner:
 
     def _left_of(self, batch: Batch) -> Batch | None:
         """Return what of a batch is to be sent; lines with a remote job go to the follower."""
+        if not self._begun:
+            return batch
         settled, jobs = self._progress.settled, self._progress.jobs
         left = tuple(each for each in batch.operations if each.line not in settled)
         for operation in left:
@@ -167,11 +172,13 @@ class Runner:
         while (load := await self._dispatch.take()) is not None:
             left: tuple[Parcel, ...] = ()
             try:
-                with structlog.contextvars.bound_contextvars(batch=load.batch.number):
-                    left = await self._carrier.carry(load)
+                # Each worker is a task, and what is bound ends with it.
+                structlog.contextvars.bind_contextvars(batch=load.batch.number)
+                left = await self._carrier.carry(load)
             except BulkopsError as error:
                 self._stop.ask(error)
             self._dispatch.give_back(load, left)
+            self._tally.parked = self._dispatch.parked
 
     async def _carry_through(self, batch: Batch, *, resent: bool = False) -> None:
         try:

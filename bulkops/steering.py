@@ -8,6 +8,7 @@ each has its name, and a call leaves only when none is left. Nothing here knows 
 from __future__ import annotations
 
 import os
+import time as clock
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -20,6 +21,7 @@ from bulkops import pacing
 from bulkops.config import Config
 from bulkops.credits import budget_of
 from bulkops.errors import BulkopsError, PausedError, UsageError
+from bulkops.forecast import Ahead, Meter, Window, end_of
 from bulkops.holds import Holds
 from bulkops.limiter import Limiter
 from bulkops.purse import Purse
@@ -73,11 +75,19 @@ class Steering:
         self._concurrency = config.limits.ceiling
         self._calls_per_second = config.limits.calls_per_second
         self._log = structlog.get_logger("bulkops.steering")
+        self._meter = Meter()
+        self._begun = clock.monotonic()
+        self._sample()
 
     async def keep(self) -> None:
         """Look at the clock and the files until the run ends."""
         while await self._hands.stop.sleep(_LOOK_S):
             self.look()
+            self._sample()
+
+    def _sample(self) -> None:
+        tally = self._hands.tally
+        self._meter.sample(clock.monotonic(), tally.fresh_settled, tally.fresh_calls)
 
     def look(self) -> None:
         """Hold or release by the time of day and by the pause files, as they are now."""
@@ -101,8 +111,8 @@ class Steering:
         else:
             self._hands.stop.ask(
                 PausedError(
-                    f"outside the window {window} of [run]; run the same command again inside it, "
-                    "or with --wait"
+                    f"outside the window {window} of [run]; run the same command again from "
+                    f"{window[:5]} on, or with --wait"
                 )
             )
 
@@ -171,29 +181,45 @@ class Steering:
         self._log.info("limits.set", concurrency=concurrency, calls_per_second=calls_per_second)
 
     def status(self) -> dict[str, Any]:
-        """Return where the run stands, as JSON values."""
+        """
+        Return where the run stands, as JSON values; the one source of all that shows it.
+
+        May be called from another thread, and after the end.
+        """
         hands, tally = self._hands, self._hands.tally
         held = dict(hands.holds.reasons)
         if (pause := hands.limiter.holding) is not None and pause.name not in held:
             held[str(pause.name)] = "the server refuses calls"
         ending = str(hands.stop.reason) if hands.stop.asked else ""
+        now, money = clock.monotonic(), hands.purse.status()
+        rates = self._meter.rates(now, tally.fresh_settled, tally.fresh_calls)
         return {
             "run": str(hands.run),
             "pid": os.getpid(),
             "state": "ending" if ending else "holding" if held else "running",
             "held": held,
             "ending": ending,
-            "rows": tally.rows,
-            "settled": tally.settled,
-            "statuses": {status.value: count for status, count in tally.statuses.items()},
-            "pending": tally.pending,
-            "calls": tally.calls,
+            **tally.to_json(),
             "in_flight": hands.limiter.in_flight,
             "slots": hands.limiter.slots,
             "concurrency": self._concurrency,
             "calls_per_second": self._calls_per_second,
-            "credits": hands.purse.status(),
+            "credits": money,
+            "running_s": round(now - self._begun, 1),
+            "rates": rates.to_json(),
+            "end": end_of(self._ahead(money, held=bool(held)), rates).to_json(),
         }
+
+    def _ahead(self, money: Mapping[str, int], *, held: bool) -> Ahead:
+        tally, window = self._hands.tally, _times(self._config.run.window)
+        return Ahead(
+            lines=tally.rows - tally.settled,
+            calls=tally.calls_left,
+            credits_left=money["left"],
+            credits_a_day=money["day"] - money["leave"],
+            window=Window.at(self._now(), *window) if window else None,
+            held=held,
+        )
 
 
 def _times(window: str) -> tuple[time, time] | None:

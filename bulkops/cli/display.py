@@ -1,130 +1,182 @@
 """
-Show a run while it goes on: bars on a terminal, a line every few seconds elsewhere.
+Show a run while it goes on: bars on a terminal, a line of the log every few seconds elsewhere.
 
-Reads the live counts from a thread of its own; never slows the run and never changes it.
+Reads where the run stands from a thread of its own; never slows the run and never changes it.
+What is shown is made in `standing.py`.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bulkops.model import Status
-from bulkops.tally import Tally
+from bulkops.cli.standing import facts, picture
+from bulkops.cli.words import duration
+from bulkops.execute import Watch
+from bulkops.planner.phases import Phase, Told
 
 _EVERY_S = 5.0
 _PER_SECOND = 4
-_STYLES = {
-    Status.SUCCEEDED: "green",
-    Status.UNCHANGED: "cyan",
-    Status.FAILED: "red",
-    Status.UNKNOWN: "red",
-    Status.INVALID: "yellow",
-    Status.CONFLICT: "yellow",
-    Status.SKIPPED: "yellow",
-}
+
+Look = Callable[[], Mapping[str, Any]]
 
 
 @contextmanager
-def watching(console: Console, *, quiet: bool) -> Iterator[Callable[[Tally], None]]:
-    """Yield what is to be given the counts of a run; shows them until the block ends."""
-    shown = _Shown()
+def watching(console: Console, *more: Watch, quiet: bool) -> Iterator[Watch]:
+    """
+    Yield what is to be given the status of a run; shows it until the block ends.
+
+    `more` are given it too.
+    """
+    shown = _Shown(more)
     if quiet:
         yield shown.take
-    elif console.is_terminal:
-        with Live(
-            get_renderable=shown.render,
-            console=console,
-            refresh_per_second=_PER_SECOND,
-            transient=True,
-        ):
+    elif is_live(console):
+        with live(console, shown.render):
             yield shown.take
     else:
-        with _lines(shown):
+        with every(_EVERY_S, shown.tell):
             yield shown.take
 
 
 class _Shown:
-    """The counts of a run, once it has begun, and when that was."""
+    """The status of a run, once it has begun."""
 
-    def __init__(self) -> None:
-        self.tally: Tally | None = None
-        self._since = time.monotonic()
-        self._settled_before = 0
+    def __init__(self, more: Sequence[Watch]) -> None:
+        self._look: Look | None = None
+        self._more = more
 
-    def take(self, tally: Tally) -> None:
-        self._since = time.monotonic()
-        self._settled_before = tally.settled
-        self.tally = tally
-
-    def rates(self, tally: Tally) -> tuple[float, float]:
-        """Return lines and calls a second since the run began or went on."""
-        seconds = max(time.monotonic() - self._since, 0.001)
-        return (tally.settled - self._settled_before) / seconds, tally.fresh_calls / seconds
+    def take(self, look: Look) -> None:
+        """Show what `look` returns from now on."""
+        self._look = look
+        for each in self._more:
+            each(look)
 
     def render(self) -> RenderableType:
-        tally = self.tally
-        if tally is None:
-            return Text("starting …")
-        lines, calls = self.rates(tally)
-        left = tally.rows - tally.settled
-        eta = f"{left / lines:,.0f} s left" if lines > 0 and left else ""
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(
-            "lines",
-            ProgressBar(total=max(tally.rows, 1), completed=tally.settled, width=40),
-            f"{tally.settled:,} of {tally.rows:,}",
-            Text(f"{lines:,.0f}/s  {eta}", style="dim"),
-        )
-        facts = Text(f"calls {tally.calls:,} of {tally.planned_calls:,} planned, {calls:,.0f}/s")
-        for words, number in (
-            ("waiting for remote jobs", tally.pending),
-            ("sent again", tally.retries),
-            ("refused 429", tally.throttled),
-            ("reads", tally.reads),
-        ):
-            if number:
-                facts.append(f"  ·  {words} {number:,}")
-        counts = Text()
-        # Another thread counts on: work on a copy.
-        for status, number in sorted(tally.statuses.copy().items()):
-            counts.append(f"{status.value} {number:,}  ", style=_STYLES.get(status, ""))
-        return Group(bar, facts, counts)
+        """Return what a terminal shows."""
+        return picture(self._look()) if self._look else Text("starting …")
+
+    def tell(self) -> None:
+        """Write a line to the log."""
+        if self._look:
+            structlog.get_logger("bulkops.progress").info("run.progressed", **facts(self._look()))
+
+
+class _Steady(Live):
+    """
+    A live display that finds its begin again when the terminal has become narrower.
+
+    The terminal has wrapped its lines then, so that they take more rows than were written.
+    """
+
+    _width = 0
+    _lengths: Sequence[int] = ()
+
+    def refresh(self) -> None:
+        """Draw again, over what is there."""
+        with self._lock:
+            width, drawn = self.console.width, self._live_render
+            # There is no other way to tell rich how much there is to be drawn over.
+            if drawn._shape is not None and width < self._width:
+                rows = sum(max(1, math.ceil(length / width)) for length in self._lengths)
+                drawn._shape = (width, rows)
+            super().refresh()
+            lines = self.console.render_lines(drawn.renderable, pad=False)
+            self._width = width
+            self._lengths = [sum(segment.cell_length for segment in line) for line in lines]
 
 
 @contextmanager
-def _lines(shown: _Shown) -> Iterator[None]:
-    """Log the counts every few seconds until the block ends."""
-    log = structlog.get_logger("bulkops.progress")
+def live(console: Console, render: Callable[[], RenderableType]) -> Iterator[Live]:
+    """Draw what `render` returns a few times a second until the block ends, then take it away."""
+    with _Steady(
+        get_renderable=render, console=console, refresh_per_second=_PER_SECOND, transient=True
+    ) as shown:
+        yield shown
+
+
+@contextmanager
+def every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
+    """Call `do` every so many seconds, in a thread of its own, until the block ends."""
     ended = threading.Event()
 
-    def tell() -> None:
-        while not ended.wait(_EVERY_S):
-            if (tally := shown.tally) is not None:
-                lines, calls = shown.rates(tally)
-                log.info(
-                    "run.progressed",
-                    settled=tally.settled,
-                    rows=tally.rows,
-                    calls=tally.calls,
-                    pending=tally.pending,
-                    lines_per_second=round(lines, 1),
-                    calls_per_second=round(calls, 1),
-                )
+    def go() -> None:
+        while not ended.wait(seconds):
+            do()
 
-    thread = threading.Thread(target=tell, name="progress", daemon=True)
+    thread = threading.Thread(target=go, name="progress", daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def planning(console: Console, *, quiet: bool) -> Iterator[Told]:
+    """Yield what is to be told of the phases of planning; shows them until the block ends."""
+    made = _Planning()
+    if quiet:
+        yield made.told
+    elif is_live(console):
+        with live(console, made.render):
+            yield made.told
+    else:
+        with every(_EVERY_S, made.tell):
+            yield made.told
+
+
+class _Planning:
+    """
+    How far planning has come: its phase, and for how long it has gone on.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._now: tuple[Phase, int] | None = None
+
+    def told(self, phase: Phase, rows: int) -> None:
+        """Take note of a phase that begins."""
+        self._now = phase, rows
+
+    def render(self) -> RenderableType:
+        """Return what a terminal shows; nothing for a run that has its plan already."""
+        if self._now is None:
+            return Text("")
+        phase, rows = self._now
+        number = list(Phase).index(phase)
+        seconds = self._clock() - self._begun
+        words = f"{phase}, {rows:,} rows" if rows else phase
+        bar = ProgressBar(total=len(Phase), completed=number, width=20)
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row("planning", bar, Text(f"{words}, {duration(seconds)}"))
+        return grid
+
+    def tell(self) -> None:
+        """Write a line to the log."""
+        if self._now is not None:
+            phase, rows = self._now
+            structlog.get_logger("bulkops.progress").info(
+                "plan.progressed",
+                phase=phase.value,
+                rows=rows,
+                seconds=round(self._clock() - self._begun, 1),
+            )
+
+
+def is_live(console: Console) -> bool:
+    """Return whether something can be drawn again where it stands."""
+    return console.is_terminal and not console.is_dumb_terminal

@@ -14,6 +14,8 @@ import orjson
 import typer
 
 from bulkops.cli.common import Quiet, Verbose, begin, pairs, talk
+from bulkops.cli.console import say
+from bulkops.cli.display import planning
 from bulkops.cli.plan_run import carry_out
 from bulkops.demo import begun_emulator, demo_config, write_demo
 from bulkops.emulator import Behaviour, Clock, load_faults, open_world, parse_size, serve
@@ -83,7 +85,7 @@ def emulator(
                 faults=() if faults is None else load_faults(faults),
                 clock=Clock(start=max(time.time(), saved_at), speed=_speed(speed)),
                 save_path=save,
-                announce=lambda url: print(url, flush=True),
+                announce=say,
             )
         )
     except (ValueError, OSError) as error:
@@ -129,6 +131,7 @@ def demo(
             console.print(f"An emulated organisation answers at {url}; the manifest is {manifest}.")
         config = demo_config(directory, url)
         asked = Asked(manifest, confirm=False)
-        prepared = prepare(asked, config, new=True)
+        with planning(console, quiet=quiet) as told:
+            prepared = prepare(asked, config, new=True, told=told)
         code = carry_out(asked, prepared, config, redactor, yes=True, as_json=False, quiet=quiet)
     sys.exit(int(code))

@@ -1,24 +1,28 @@
 """
-The verbs that look at a run: `status`, `outcomes`, and `repair` for a damaged one.
+The verbs that look at what a run has written: `outcomes`, and `repair` for a damaged log.
 """
 
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from errno import EPIPE
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
 
-from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, print_json, talk
-from bulkops.cli.words import print_status
-from bulkops.errors import UsageError
-from bulkops.execute import final_code, progress_of, tally_of
+from bulkops.cli.common import ConfigPath, begin, named_run, talk
+from bulkops.cli.console import say
+from bulkops.errors import BulkopsError, UsageError
+from bulkops.log import json_printable
 from bulkops.model import Status
 from bulkops.outcomes import copy_outcomes, read_outcomes, to_line
-from bulkops.prepare import load
 from bulkops.repair import repair
+from bulkops.rundir import RunDirectory
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")]
 _FORMATS = ("jsonl", "csv", "parquet")
@@ -26,39 +30,8 @@ _FORMATS = ("jsonl", "csv", "parquet")
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file to `app`."""
-    app.command("status")(status)
     app.command("outcomes")(outcomes)
     app.command("repair")(repair_log)
-
-
-def status(run: RunArgument, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """
-    Say where a run stands, by its log; works while it runs.
-    """
-    loaded, _ = begin(config, verbose=0, quiet=False)
-    directory = named_run(loaded, run)
-    prepared = load(directory)
-    progress = progress_of(prepared, mend=False)
-    tally = tally_of(prepared, progress)
-    begun = directory.checkpoint.exists()
-    finished = begun and progress.finished
-    state = "finished" if finished else "unfinished" if begun else "planned"
-    facts = {
-        "v": 1,
-        "run": str(directory.path),
-        "state": state,
-        "rows": prepared.rows,
-        "settled": len(progress.settled),
-        "scheduled": len(progress.jobs),
-        "statuses": {status.value: count for status, count in tally.statuses.items()},
-        "calls": tally.calls,
-        "stopped_because": progress.stop,
-        "exit": int(final_code(tally)) if finished else None,
-    }
-    if as_json:
-        print_json(facts)
-    else:
-        print_status(facts)
 
 
 def repair_log(run: RunArgument, *, config: ConfigPath = None) -> None:
@@ -70,9 +43,9 @@ def repair_log(run: RunArgument, *, config: ConfigPath = None) -> None:
     with directory.locked():
         done = repair(directory)
     if done.aside is None:
-        typer.echo(f"{directory.checkpoint}: no damage found; nothing was changed")
+        say(f"{directory.checkpoint}: no damage found; nothing was changed")
         return
-    typer.echo(
+    say(
         f"{directory.checkpoint}: kept {done.kept_bytes:,} bytes; lost {done.lost_bytes:,} bytes, "
         f"{done.lost_lines:,} lines, {done.lost_outcomes:,} of them outcomes. The damaged log is "
         f"kept as {done.aside.name}. Run the same command again: what the lost lines said is found "
@@ -106,12 +79,43 @@ def outcomes(
     if not directory.checkpoint.exists():
         talk().print(f"run {directory.name} has not begun; there are no outcomes yet")
         return
-    if shape == "jsonl":
-        with output.open("wb") if output else nullcontext(sys.stdout.buffer) as sink:
-            sink.writelines(map(to_line, read_outcomes(directory, wanted)))
-            sink.flush()
-        return
     if shape == "parquet" and output is None:
         raise UsageError("--format parquet needs --output FILE")
-    target = output or Path("/dev/stdout")
-    copy_outcomes(directory, target, wanted, parquet=shape == "parquet")
+    with _writing(output):
+        if output is None and sys.stdout.isatty():
+            _onto_terminal(directory, wanted, shape)
+        elif shape == "jsonl":
+            with output.open("wb") if output else nullcontext(sys.stdout.buffer) as sink:
+                sink.writelines(map(to_line, read_outcomes(directory, wanted)))
+                sink.flush()
+        else:
+            target = output or Path("/dev/stdout")
+            copy_outcomes(directory, target, wanted, parquet=shape == "parquet")
+
+
+def _onto_terminal(run: RunDirectory, statuses: tuple[str, ...], shape: str) -> None:
+    """Print outcomes where somebody looks at them: nothing that a terminal acts upon."""
+    if shape == "jsonl":
+        for each in read_outcomes(run, statuses):
+            typer.echo(json_printable(to_line(each).decode().removesuffix("\n")))
+        return
+    with tempfile.TemporaryDirectory(prefix="bulkops-") as folder:
+        file = Path(folder) / "outcomes.csv"
+        copy_outcomes(run, file, statuses)
+        with file.open(encoding="utf-8", newline="") as lines:
+            for line in lines:
+                say(line.rstrip("\n"))
+
+
+@contextmanager
+def _writing(output: Path | None) -> Iterator[None]:
+    """Tell in words that what the block writes cannot be written; a reader who left is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, duckdb.IOException) as error:
+        if "Broken pipe" in str(error):
+            raise BrokenPipeError(EPIPE, "nobody reads") from None
+        where = output or "standard output"
+        raise BulkopsError(f"{where}: the outcomes cannot be written: {error}") from None

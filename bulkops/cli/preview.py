@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from bulkops.cli.common import print_json
+from bulkops.cli.console import say
 from bulkops.cli.words import short
 from bulkops.config import Config
 from bulkops.errors import UsageError
@@ -40,7 +41,7 @@ def tell_sample(prepared: Prepared, config: Config, count: int, *, as_json: bool
         print_json({"v": 1, "requests": list(sample(prepared, config, count))})
         return
     for each in sample(prepared, config, count):
-        typer.echo(_request(each))
+        say(_request(each))
 
 
 def _request(request: Mapping[str, Any]) -> str:
@@ -66,12 +67,12 @@ def tell_about(prepared: Prepared, config: Config, named: str, *, as_json: bool)
     if as_json:
         print_json({"v": 1, **found})
         return
-    typer.echo(f"{say_place(prepared.parts, line)}:")
+    say(f"{say_place(prepared.parts, line)}:")
     for name, value in found["row"].items():
         shown = value if isinstance(value, str) else orjson.dumps(value).decode()
-        typer.echo(f"  {name:<14} {short(shown)}")
+        say(f"  {name:<14} {short(shown)}")
     for sentence in _fate(prepared, found):
-        typer.echo(sentence)
+        say(sentence)
 
 
 def _fate(prepared: Prepared, found: Mapping[str, Any]) -> list[str]:

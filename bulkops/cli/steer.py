@@ -11,6 +11,7 @@ import typer
 
 from bulkops import ctl
 from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, pairs, print_json
+from bulkops.cli.console import say
 from bulkops.errors import UsageError
 
 _ACTIONS = ("status", "pause", "resume", "drain", "set")
@@ -60,19 +61,19 @@ def _numbers(values: list[str] | None) -> dict[str, int | float]:
 
 
 def _print(status: Mapping[str, Any]) -> None:
-    typer.echo(f"{status['run']}: {status['state']}, process {status['pid']}")
+    say(f"{status['run']}: {status['state']}, process {status['pid']}")
     for name, words in status["held"].items():
-        typer.echo(f"  held by {name}: {words}")
+        say(f"  held by {name}: {words}")
     if status["ending"]:
-        typer.echo(f"  ending: {status['ending']}")
+        say(f"  ending: {status['ending']}")
     rate = status["calls_per_second"]
-    typer.echo(f"  {status['settled']:,} of {status['rows']:,} lines settled")
-    typer.echo(
+    say(f"  {status['settled']:,} of {status['rows']:,} lines settled")
+    say(
         f"  {status['calls']:,} calls; {status['in_flight']} in flight of {status['slots']} allowed"
         f" now, at most {status['concurrency']}" + (f", {rate:g} a second" if rate else "")
     )
     credits_ = status["credits"]
-    typer.echo(
+    say(
         f"  {credits_['spent']:,} credits spent by this process, {credits_['left']:,} left for our "
         f"runs; a day has {credits_['day']:,}, of which {credits_['leave']:,} are for others"
     )

@@ -152,6 +152,7 @@ def _plan(
         connection.execute(
             "CREATE TEMP VIEW sendable AS FROM edges ANTI JOIN refusals USING (line)"
         )
+        told(Phase.CHOOSING, count)
         relations = choose_sides(connection, sides)
         told(Phase.PACKING, count)
         placed = pack(connection, edges, rows="turned", steps=steps, folder=folder)

@@ -19,7 +19,9 @@ class Phase(StrEnum):
     JUDGING = "judging the rows"
     #: Repeated and contradicting rows are found.
     COMPARING = "comparing the rows"
-    #: Rows become calls, as few as possible.
+    #: Relations that can be called from either end get the one that needs fewer calls.
+    CHOOSING = "choosing ends of relations"
+    #: Rows become calls.
     PACKING = "packing calls"
     #: Plan and rows are stored.
     WRITING = "writing the plan"

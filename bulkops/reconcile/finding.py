@@ -18,6 +18,7 @@ import orjson
 from bulkops.config import Config
 from bulkops.errors import ExitCode
 from bulkops.manifest import gather
+from bulkops.manifest.apostrophes import guarded
 from bulkops.planner import known_columns
 from bulkops.prepare import Asked
 from bulkops.reconcile.asking import Asking
@@ -182,12 +183,13 @@ _REFUSED = ("line", "code", "message")
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a file of what people look at; none, if there is nothing to look at."""
+    """Write a file of what people look at, formulas guarded; none, if there is nothing in it."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(header)
     before = text.tell()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow([guarded(cell) if isinstance(cell, str) else cell for cell in row])
     if text.tell() == before:
         path.unlink(missing_ok=True)
     else:
