@@ -19,14 +19,13 @@ from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from bulkops.config import Config
 from bulkops.errors import AuthError, BulkopsError, PausedError, UsageError
-from bulkops.products import API_HOSTS, is_loopback
+from bulkops.products import host_of, may_receive_token
 from bulkops.sections import SECRET_KEYS
 from bulkops.token_cache import Token, TokenCache, default_token_cache
 
@@ -242,7 +241,7 @@ class TokenSource:
         self._remember_secret(value)
         domain = body.get("api_domain")
         if not self._may_call(domain):
-            host = re.sub(r"[^\w.:-]", "?", str(_host(domain)), flags=re.ASCII)[:100]
+            host = re.sub(r"[^\w.:-]", "?", str(host_of(str(domain))), flags=re.ASCII)[:100]
             raise self._refuse(
                 AuthError,
                 f"{self._accounts} sends calls to {host}; expected https and an API host of Zoho, "
@@ -263,26 +262,11 @@ class TokenSource:
 
     def _may_call(self, domain: object) -> bool:
         """Say whether a token may be sent to this address (or to the configured one: `None`)."""
-        if not domain:
-            return True
-        match = re.fullmatch(r"(https?)://[\w.\[\]-]+(:\d{1,5})?/?", str(domain), re.ASCII)
-        if match is None:
-            return False
-        host = _host(domain)
-        if host is None or (match[1] != "https" and not is_loopback(host)):
-            return False
-        return host == _host(self._base_url) or (host in API_HOSTS and not match[2])
+        return not domain or may_receive_token(str(domain), self._base_url)
 
     def _refuse(self, kind: type[BulkopsError], message: str, *, for_s: float) -> BulkopsError:
         self._refusal = _Refusal(kind, message, until=self._clock() + for_s)
         return kind(message)
-
-
-def _host(address: object) -> str | None:
-    try:
-        return urlsplit(str(address)).hostname
-    except ValueError:
-        return None
 
 
 def _life(expires_in: object) -> float:

@@ -12,6 +12,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self, cast
@@ -21,6 +22,7 @@ from pydantic import (
     BaseModel,
     Field,
     PrivateAttr,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -28,6 +30,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from bulkops.errors import UsageError
+from bulkops.hooks_section import SECRET, Hooks
+from bulkops.logins import LoginFile, default_logins
 from bulkops.products import EDITIONS
 from bulkops.reconcile_section import Reconcile
 from bulkops.sections import SECRET_KEYS, Api, Auth, Follow, Limits, Plan, Run, Section, Stop
@@ -49,10 +53,12 @@ class Config(Section):
     follow: Follow = Follow()
     plan: Plan = Plan()
     reconcile: Reconcile = Reconcile()
+    hooks: Hooks = Hooks()
     #: "Module.RelatedList" to the same relation seen from its other side, or to "" if it may be
     #: called from this side alone.
     relations: Mapping[str, str] = Field(default_factory=dict)
     _source: Path | None = PrivateAttr(default=None)
+    _origins: Mapping[tuple[str, str], str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -91,15 +97,28 @@ class Config(Section):
         """The file it was read from, if any."""
         return self._source
 
-    def read_from(self, source: Path | None) -> Self:
-        """Return the same configuration, as read from `source`."""
+    def origin(self, section: str, key: str) -> str:
+        """Return where a value came from: a file, a variable, or "default"."""
+        return self._origins.get((section, key), "default")
+
+    def read_from(
+        self, source: Path | None, origins: Mapping[tuple[str, str], str] | None = None
+    ) -> Self:
+        """Return the same configuration, as read from `source`, its values from `origins`."""
         copy = self.model_copy()
         copy._source = source
+        copy._origins = {**self._origins, **(origins or {})}
         return copy
+
+    @property
+    def login_file(self) -> LoginFile:
+        """Where `bulkops login` keeps what it got for this product at this accounts server."""
+        path = Path(self.auth.logins).expanduser() if self.auth.logins else default_logins()
+        return LoginFile(path, self.api.product, self.api.accounts_host)
 
     def public(self) -> dict[str, Any]:
         """Return the configuration without its secrets, as JSON values."""
-        return self.model_dump(mode="json", exclude={"auth": set(SECRET_KEYS)})
+        return self.model_dump(mode="json", exclude={"auth": set(SECRET_KEYS), "hooks": True})
 
     def digest_options(self) -> dict[str, Any]:
         """Return what changes a plan: same manifest and same options, same plan."""
@@ -120,7 +139,9 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
 
     The places are `BULKOPS_CONFIG`, `./config.toml` and the user's config folder; no file at all
     is fine. A variable `BULKOPS_<SECTION>__<KEY>` wins over the file, and `BULKOPS_RELATIONS` is a
-    JSON object. Raises `UsageError` naming the file or variable, the key, and what was expected.
+    JSON object. Where they give no token, what `bulkops login` kept is taken, unless it is of
+    another client than they name. Raises `UsageError` naming the file or variable, the key, and
+    what was expected.
     """
     environ = os.environ if environ is None else environ
     file = _find(path, environ)
@@ -136,9 +157,30 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
         return str(file) if file else "configuration"
 
     try:
-        return Config.model_validate(merged(from_file, from_environment)).read_from(file)
+        config = Config.model_validate(merged(from_file, from_environment))
     except ValidationError as error:
         raise usage_error(error, origin=origin) from None
+    given: dict[tuple[str, str], str] = {
+        (section, key): origin((section, key))
+        for layer in (from_file, from_environment)
+        for section, table in layer.items()
+        for key in table
+    }
+    return _logged_in(config.read_from(file, given))
+
+
+def _logged_in(config: Config) -> Config:
+    """Return `config` with the login that was kept for it, where it has no token of its own."""
+    auth, file = config.auth, config.login_file
+    if auth.refresh_token.get_secret_value() or auth.access_token.get_secret_value():
+        return config
+    login = file.load()
+    if login is None or auth.client_id.get_secret_value() not in {"", login.client_id}:
+        return config
+    values = {key: SecretStr(each) for key, each in asdict(login).items()}
+    taken = {("auth", key): str(file.path) for key in values}
+    logged_in = config.model_copy(update={"auth": auth.model_copy(update=values)})
+    return logged_in.read_from(config.source, taken)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +230,7 @@ def usage_error(error: ValidationError, *, origin: Callable[[tuple[str, ...]], s
 def _found(keys: tuple[str, ...], value: Any) -> str:
     if isinstance(value, Mapping | BaseModel):
         return ""
-    if keys[0] == "auth":
+    if keys[0] in {"auth", "hooks"}:
         return f"; found a value of type {type(value).__name__} (not shown)"
     return "; found " + re.sub("//[^/]*@", "//...@", repr(value))[:80]
 
@@ -218,12 +260,13 @@ def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 def _read(file: Path) -> dict[str, Any]:
     tables, mode = read_toml(file)
-    auth = tables.get("auth")
-    if isinstance(auth, Mapping) and any(auth.get(key) for key in SECRET_KEYS) and mode & 0o077:
-        raise UsageError(
-            f"{file}: holds secrets in [auth] and others can read it (mode {mode:04o}); "
-            f"expected a file for its owner alone: chmod 600 {file}"
-        )
+    for name, keys in (("auth", SECRET_KEYS), ("hooks", (SECRET,))):
+        table = tables.get(name)
+        if isinstance(table, Mapping) and any(table.get(key) for key in keys) and mode & 0o077:
+            raise UsageError(
+                f"{file}: holds secrets in [{name}] and others can read it (mode {mode:04o}); "
+                f"expected a file for its owner alone: chmod 600 {file}"
+            )
     return tables
 
 
@@ -239,7 +282,11 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(
         cast("type[BaseSettings]", Config), env_prefix=_PREFIX, env_nested_delimiter="__"
     )
-    source.env_vars = {name.lower(): value for name, value in environ.items()}
+    # A hook finds the name of its run in BULKOPS_RUN, and may call bulkops again.
+    told = f"{_PREFIX}RUN"
+    source.env_vars = {
+        name.lower(): value for name, value in environ.items() if name.upper() != told
+    }
     try:
         return source()
     except SettingsError as error:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TextIO
+from contextlib import suppress
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -70,22 +71,52 @@ class Redactor:
 def escape_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Write control characters as what they are; only a traceback keeps its line ends."""
     return {
-        key: "\n".join(map(_escaped, value.split("\n")))
-        if key == "exception" and isinstance(value, str)
-        else _escaped(value)
+        key: printable(value) if key == "exception" and isinstance(value, str) else _escaped(value)
         for key, value in event.items()
     }
+
+
+def printable(text: str) -> str:
+    """Return `text` with its control characters as what they are, but for line ends."""
+    return "\n".join(map(_spelled, text.split("\n")))
+
+
+def json_printable(line: str) -> str:
+    """Return a line of JSON with control characters spelled as JSON does: the same value."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+def _spelled(text: str) -> str:
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _escaped(value: Any) -> Any:
     match value:
         case str():
-            return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], value)
+            return _spelled(value)
         case dict():
             return {_escaped(key): _escaped(each) for key, each in value.items()}
         case list():
             return [_escaped(each) for each in value]
     return value
+
+
+class _Unbroken:
+    """A stream whose reader may leave: the log is for people, and ends nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if there is somebody to read it."""
+        with suppress(BrokenPipeError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush likewise."""
+        with suppress(BrokenPipeError):
+            self._stream.flush()
 
 
 def configure(*, stream: TextIO, json: bool, level: str | int, redactor: Redactor) -> None:
@@ -114,6 +145,6 @@ def configure(*, stream: TextIO, json: bool, level: str | int, redactor: Redacto
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Unbroken(stream))),
         cache_logger_on_first_use=False,
     )

@@ -4,10 +4,12 @@ What the vendor sells and where it answers: products, versions, data centres, ed
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 Product = Literal["crm", "bigin"]
 VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -61,6 +63,28 @@ EDITIONS: Final[Mapping[str, Edition]] = {
     "express": Edition(_BIGIN, concurrency=5, credits=50_000),
     "premier": Edition(_BIGIN, concurrency=5, credits=50_000),
 }
+
+
+def may_receive_token(address: str, configured: str) -> bool:
+    """
+    Say whether a token may be sent to `address`, which a server named.
+
+    That is an API host of Zoho on its usual port, or the host of the address that is `configured`
+    ("" for none); and only with https, but for this machine.
+    """
+    match = re.fullmatch(r"(https?)://[\w.\[\]-]+(:\d{1,5})?/?", address, re.ASCII)
+    host = host_of(address)
+    if match is None or host is None or (match[1] != "https" and not is_loopback(host)):
+        return False
+    return host == host_of(configured) or (host in API_HOSTS and not match[2])
+
+
+def host_of(address: str) -> str | None:
+    """Return the host of an address in lower case; `None` if there is none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def is_loopback(host: str | None) -> bool:

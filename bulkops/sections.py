@@ -63,6 +63,7 @@ class Api(Section):
     data_center: DataCenter = "us"
     base_url: str = ""
     accounts_url: str = ""
+    ca_file: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +122,7 @@ class Auth(Section):
     refresh_token: SecretStr = SecretStr("")
     access_token: SecretStr = SecretStr("")
     token_cache: str = ""
+    logins: str = ""
 
     @field_validator(*SECRET_KEYS)
     @classmethod
@@ -216,6 +218,7 @@ class Run(Section):
     window: str = ""
     durability: Literal["fsync", "flush"] = "fsync"
     capture: Literal["none", "fields"] = "none"
+    metrics_file: str = ""
 
     @field_validator("window")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -140,6 +141,7 @@ class TestEnvironment:
             for key in field.annotation.model_fields:
                 value = getattr(getattr(default, section), key)
                 text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                text = json.dumps(value) if isinstance(value, tuple) else text
                 given = {f"BULKOPS_{section.upper()}__{key.upper()}": text}
                 loaded = getattr(load_config(None, given), section)
                 assert {key} == loaded.model_fields_set
@@ -272,7 +274,7 @@ class TestSecrets:
         }
         config = load_config(None, secrets)
         assert "hush" not in f"{config!r} {config} {config.public()} {config.digest_options()}"
-        assert config.public()["auth"] == {"token_cache": ""}
+        assert config.public()["auth"] == {"token_cache": "", "logins": ""}
         assert "hush" not in refusal('[auth]\nclient_secret = "hush hush"\naccess_token = ["hush"]')
         assert "hush" not in refusal('client_secret = "hush"\n[api]\nrefresh_token = "hush"')
         assert "hush" not in refusal('[api]\nbase_url = "https://me:hush@zoho.test"')

@@ -20,15 +20,61 @@ PACKAGE = Path(__file__).parent.parent / "bulkops"
 FLOORS: dict[int, set[str]] = {
     0: {"__init__", "errors", "model"},
     1: {
-        *("match", "operations", "pacing", "parcel", "readback", "retrying", "settle"),
-        *("progress", "settlement", "spec", "tally", "verdicts"),
+        *(
+            "asides",
+            "books",
+            "explain",
+            "forecast",
+            "match",
+            "operations",
+            "pages",
+            "pacing",
+            "parcel",
+            "parking",
+            "progress",
+            "ration",
+        ),
+        *(
+            "readback",
+            "retrying",
+            "settle",
+            "settle_alike",
+            "settle_item",
+            "settlement",
+            "spec",
+            "tally",
+            "verdicts",
+            "watches",
+        ),
     },
     2: {
-        *("checkpoint", "config", "jobfile", "manifest", "outcomes", "plan_file", "planner"),
-        *("prepare", "products", "repair", "resume", "rundir", "sections", "token_cache"),
+        *("checkpoint", "config", "credits", "inputs", "jobfile", "long_log", "manifest"),
+        *("logins", "odd_ids", "outcomes", "plan_file", "planner"),
+        *(
+            "hooks_section",
+            "last_note",
+            "levels",
+            "metrics",
+            "preview",
+            "prepare",
+            "products",
+            "reconcile_section",
+            "refusals",
+            "repair",
+            "resume",
+            "rundir",
+            "sections",
+            "spool",
+            "token_cache",
+        ),
     },
-    3: {"auth", "limiter", "stop", "transport", "wire"},
-    4: {"carrier", "execute", "follow", "prober", "reader", "recorder", "retry", "runner"},
+    3: {"auth", "gate", "grant", "holds", "limiter", "purse", "stop", "transport", "wire"},
+    4: {
+        *("hooks", "jobs"),
+        *("capture", "check", "observe", "undo", "verify"),
+        *("carrier", "dispatch", "execute", "follow", "prober", "reader", "recorder", "records"),
+        *("reconcile", "report", "retry", "runner", "sequel", "taught", "ctl", "rig", "signals", "steering"),
+    },
     5: {"__main__", "cli", "demo", "log"},
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
@@ -38,10 +84,10 @@ RULES = 1
 #: All that nouns and rules may know of Python: values, and nothing that waits or touches a file.
 PURE = {
     *("__future__", "array", "collections", "collections.abc", "dataclasses", "datetime", "enum"),
-    *("functools", "itertools", "json", "math", "re", "typing"),
+    *("functools", "heapq", "itertools", "json", "math", "operator", "re", "types", "typing"),
 }
 #: Finding the files of the operations is the one thing `operations/__init__.py` does at import.
-DISCOVERY = {"importlib", "pkgutil", "types"}
+DISCOVERY = {"importlib", "pkgutil"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

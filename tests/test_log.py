@@ -173,3 +173,17 @@ def test_what_is_written_is_always_one_printable_line(text: str) -> None:
     escaped = str(escape_controls(None, "info", {"event": text})["event"])
     assert len(escaped.splitlines()) <= 1
     assert escaped.encode("utf-8").decode("utf-8") == escaped
+
+
+def test_a_log_that_nobody_reads_ends_nothing() -> None:
+    """`2>&1 | head`: the reader leaves, the run goes on."""
+
+    class Closed(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    logger = logged(Closed(), as_json=True)
+    logger.info("batch.settled")

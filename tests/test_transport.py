@@ -6,20 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import orjson
 import pytest
 from aiohttp.test_utils import unused_port
 
-from bulkops.errors import BulkopsError
+from bulkops.errors import AuthError, BulkopsError, UsageError
 from bulkops.model import Exchange, Json, NoReply, Reply, Request
 from bulkops.token_cache import Token
-from bulkops.transport import Transport
+from bulkops.transport import Transport, accounts_session
 
 TOKEN = Token("1000.secret", None, issued_at=0.0, expires_at=1e12)
 UNLINK = Request("DELETE", "/crm/v8/Leads/1/Campaigns", {"ids": "2,3"})
@@ -121,10 +123,11 @@ async def read_request(reader: asyncio.StreamReader) -> Arrived:
 
 
 @asynccontextmanager
-async def serving(*script: Answer) -> AsyncIterator[Server]:
+async def serving(*script: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     server = Server(list(script))
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=2**20)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=2**20, ssl=tls)
+    scheme = "https" if tls else "http"
+    server.url = f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     async with listener:
         yield server
 
@@ -345,6 +348,19 @@ async def test_a_proxy_of_the_environment_is_the_way_out(monkeypatch: pytest.Mon
     assert [each.target for each in proxy.arrived] == [target]
 
 
+async def test_credentials_go_by_the_proxy_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The accounts server is reached as the API is, and never by a way around."""
+    async with serving(says({})) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        address = "http://accounts.example"
+        async with (
+            accounts_session(address, ca_file="") as session,
+            session.post(f"{address}/oauth/v2/token") as reply,
+        ):
+            assert reply.status == 200
+    assert [each.target for each in proxy.arrived] == [f"{address}/oauth/v2/token"]
+
+
 @pytest.mark.parametrize("proxy", ["user:hush@127.0.0.1:3128", "http://user:hush@127.0.0.1:99999"])
 async def test_the_password_of_a_proxy_is_told_to_nobody(
     monkeypatch: pytest.MonkeyPatch, proxy: str
@@ -379,3 +395,106 @@ async def test_a_netrc_of_the_user_is_not_our_business(
         async with Transport("http://api.example", connections=1, timeout_s=5) as transport:
             assert await transport.call(UNLINK, TOKEN) == Reply(200, {})
     assert proxy.arrived[0].headers["Authorization"] == "Zoho-oauthtoken 1000.secret"
+
+
+TLS = Path(__file__).parent / "data" / "tls"
+
+
+def certified() -> ssl.SSLContext:
+    """Return what a server shows whose authority this machine does not know."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(TLS / "server.pem")
+    return context
+
+
+async def test_a_server_that_nobody_vouches_for_is_told_nothing() -> None:
+    """TLS is verified: the token does not leave."""
+    async with (
+        serving(says({}), tls=certified()) as server,
+        Transport(server.url, connections=1, timeout_s=5) as transport,
+    ):
+        result = await transport.call(UNLINK, TOKEN)
+    assert isinstance(result, NoReply)
+    assert (False, []) == (result.sent, server.arrived)
+    assert "CERTIFICATE_VERIFY_FAILED" in result.reason
+
+
+async def test_an_authority_of_the_configuration_is_trusted_too() -> None:
+    """`api.ca_file` names who vouches for a proxy that opens TLS."""
+    ca_file = str(TLS / "authority.pem")
+    async with (
+        serving(says({"tls": True}), tls=certified()) as server,
+        Transport(server.url, connections=1, timeout_s=5, ca_file=ca_file) as transport,
+    ):
+        assert await transport.call(UNLINK, TOKEN) == Reply(200, {"tls": True})
+
+
+@pytest.mark.parametrize("ca_file", ["", str(TLS / "authority.pem")])
+async def test_the_accounts_server_is_verified_alike(ca_file: str) -> None:
+    """Credentials are no less than tokens."""
+    async with (
+        serving(says({}), tls=certified()) as server,
+        accounts_session(server.url, ca_file=ca_file) as session,
+    ):
+        with suppress(aiohttp.ClientConnectorCertificateError):
+            async with session.post(server.url) as reply:
+                assert reply.status == 200
+    assert len(server.arrived) == bool(ca_file)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_a_file_of_authorities_that_is_none_is_named(
+    tmp_path: Path, content: str | None
+) -> None:
+    """It is never passed over."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UsageError, match=f"api.ca_file: {file}: .*; expected certificates as PEM"):
+        Transport("https://api.example", connections=1, timeout_s=5, ca_file=str(file))
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["http://localhost:1", "https://www.zohoapis.com.evil.example", "http://www.zohoapis.com"],
+)
+async def test_a_token_goes_to_no_other_host(domain: str) -> None:
+    """Whatever made the token did not check it, this does: nothing leaves."""
+    token = Token("1000.secret", domain, issued_at=0.0, expires_at=1e12)
+    async with (
+        serving(says({})) as server,
+        Transport(server.url, connections=1, timeout_s=5) as transport,
+    ):
+        with pytest.raises(AuthError, match="no API host of Zoho"):
+            await transport.call(UNLINK, token)
+    assert server.arrived == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/crm/v8/Leads/1/../../settings",
+        "/crm/v8/Leads/1/Campaigns?ids=9",
+        "/crm/v8/Leads/1/Camp%2E%2E",
+        "/crm/v8/Leads//1",
+        "//evil.example/crm",
+        "/crm/v8/Leads/1/Campaigns\n",
+        "/crm/v8/Leads/1#",
+    ],
+)
+async def test_nothing_that_moves_within_a_url_becomes_a_call(path: str) -> None:
+    """Names and ids are judged when a manifest is read; this is the last door."""
+    async with (
+        serving(says({})) as server,
+        Transport(server.url, connections=1, timeout_s=5) as transport,
+    ):
+        with pytest.raises(BulkopsError, match="no path of a call"):
+            await transport.call(Request("GET", path), TOKEN)
+    assert server.arrived == []
+
+
+async def test_what_a_query_holds_stays_in_its_value() -> None:
+    """Ids are digits; should something else come this far, it is data and no parameter."""
+    request = Request("GET", "/crm/v8/Leads", {"ids": "1&page=2#x /../"})
+    _, server = await exchanged(says({}), requests=[request])
+    assert [each.target for each in server.arrived] == ["/crm/v8/Leads?ids=1%26page%3D2%23x+/../"]

@@ -7,13 +7,32 @@ Data goes to stdout, talk and progress to stderr.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from typing import Final
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
-from bulkops import __version__
-from bulkops.cli import after, emulate, look, plan_run, reconcile, steer
+from bulkops.cli import (
+    about,
+    after,
+    again,
+    emulate,
+    habits,
+    jobs,
+    look,
+    plan_run,
+    reconcile,
+    show,
+    status,
+    steer,
+)
+from bulkops.cli.about import version_text
+from bulkops.cli.console import PlainConsole, abandon, say
 from bulkops.errors import BulkopsError, ExitCode
+
+#: As a program ends that a closed pipe kills: 128 + SIGPIPE.
+_NOBODY_READS: Final = 141
 
 app = typer.Typer(
     name="bulkops",
@@ -26,16 +45,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 plan_run.register(app)
+again.register(app)
 look.register(app)
+status.register(app)
+show.register(app)
 after.register(app)
 steer.register(app)
+jobs.register(app)
 reconcile.register(app)
+habits.register(app)
+about.register(app)
 emulate.register(app)
+about.with_examples(app)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"bulkops {__version__}, Python {sys.version.split()[0]}")
+        say(version_text())
         raise typer.Exit
 
 
@@ -43,26 +69,53 @@ def _print_version(wanted: bool) -> None:
 def _common(
     *,
     version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version, and what a report of a fault should say of this machine.",
     ),
 ) -> None:
     del version
 
 
 def main() -> None:
-    """Run the program and exit with the code of `ExitCode`."""
-    console = Console(stderr=True, highlight=False)
+    """Run the program and exit with the code of `ExitCode`, or 141 if the reader left."""
+    sys.exit(_delivered(_code()))
+
+
+def _code() -> int:
+    """Run the program and return its exit code."""
     try:
         app()
-    except BulkopsError as error:
-        console.print(f"[bold red]bulkops:[/] {_plain(str(error))}", soft_wrap=True)
-        sys.exit(int(error.exit_code))
+    except SystemExit as leaving:
+        # What typer makes of a pipe whose reader left, whatever the verb was about to say.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _NOBODY_READS
+        return leaving.code if isinstance(leaving.code, int) else int(ExitCode.OK)
     except BrokenPipeError:
-        # The reader of our output has seen enough.
-        sys.stderr.close()
-        sys.exit(int(ExitCode.OK))
+        return _NOBODY_READS
+    except BulkopsError as error:
+        console = PlainConsole(stderr=True, highlight=False, markup=False)
+        console.print(Text.assemble(("bulkops:", "bold red"), " ", str(error)), soft_wrap=True)
+        return int(error.exit_code)
+    return int(ExitCode.OK)
 
 
-def _plain(text: str) -> str:
-    """Keep rich from reading `[limits]` in a message as markup."""
-    return text.replace("[", r"\[")
+def _delivered(code: int) -> int:
+    """Return the code once all output is delivered; a failing one is told whoever reads."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            abandon(stream)
+            if stream is sys.__stdout__:
+                code = code or _NOBODY_READS
+        except OSError as error:
+            abandon(stream)
+            code = code or int(ExitCode.INTERNAL)
+            with suppress(OSError):
+                sys.stderr.write(f"bulkops: output cannot be written: {error.strerror}\n")
+    return code

@@ -24,10 +24,12 @@ from bulkops.cli.common import (
     print_json,
     talk,
 )
+from bulkops.cli.console import say
 from bulkops.cli.look import RunArgument
 from bulkops.cli.plan_run import Yes, carry_out
 from bulkops.config import Config
 from bulkops.errors import ExitCode, PlanStaleError, UsageError
+from bulkops.hooks import announcing
 from bulkops.model import WANTED
 from bulkops.prepare import Asked, Prepared, prepare
 from bulkops.rundir import RunDirectory
@@ -108,19 +110,19 @@ def _lines(text: str) -> frozenset[int]:
 
 
 def _tell(run: RunDirectory, found: Verification) -> None:
-    typer.echo(f"{run.name}: {found.checked.total():,} lines read back")
+    say(f"{run.name}: {found.checked.total():,} lines read back")
     for status in CLAIMS:
         if found.checked[status]:
-            typer.echo(
+            say(
                 f"  {status.value:<10} {found.checked[status]:>10,} read, "
                 f"{found.disagreeing[status]:,} disagree, {found.unreadable[status]:,} unreadable"
             )
     for each in found.disagreements[:_SHOWN]:
         holds = {True: "its wish holds", False: "its wish does not hold", None: "not readable"}
         why = f" ({each.why})" if each.why else ""
-        typer.echo(f"  line {each.line}: {each.status.value}, but {holds[each.holds]}{why}")
+        say(f"  line {each.line}: {each.status.value}, but {holds[each.holds]}{why}")
     if len(found.disagreements) > _SHOWN:
-        typer.echo(f"  … and {len(found.disagreements) - _SHOWN:,} more in verification.jsonl")
+        say(f"  … and {len(found.disagreements) - _SHOWN:,} more in verification.jsonl")
 
 
 def undo(
@@ -155,9 +157,11 @@ def undo(
     code = ExitCode.OK
     if undoing.lines:
         prepared = _prepared(undoing, loaded)
-        code = carry_out(
-            undoing.asked, prepared, loaded, redactor, yes=yes, as_json=as_json, quiet=quiet
-        )
+        with announcing(loaded.hooks) as ending:
+            ending.about(prepared.run)
+            code = ending.code = carry_out(
+                undoing.asked, prepared, loaded, redactor, yes=yes, as_json=as_json, quiet=quiet
+            )
     elif as_json:
         print_json({"v": 1, "run": str(directory.path), "lines": 0})
     elif not quiet:

@@ -4,15 +4,18 @@ What the verbs share: options, the configuration, logging, and asking for a yes.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TextIO, cast
 
 import orjson
 import typer
 from rich.console import Console
 
+from bulkops.cli.console import PlainConsole, abandon
 from bulkops.config import Config, load_config
 from bulkops.errors import NotConfirmedError, UsageError
 from bulkops.log import Redactor, configure
@@ -54,7 +57,34 @@ _WIDTH = 120
 
 def talk() -> Console:
     """Return the console for people: standard error. A file gets lines of a fixed width."""
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
+    return _console(sys.stderr, stderr=True)
+
+
+def print_to(stream: TextIO) -> Console:
+    """Return a console for what a verb prints on `stream`."""
+    return _console(stream, file=stream)
+
+
+def _console(stream: TextIO, **where: Any) -> Console:
+    """Return a console that writes no escapes where nobody wants them (https://no-color.org)."""
+    wanted = stream.isatty() and not os.environ.get("NO_COLOR")
+    width = None if stream.isatty() else _WIDTH
+    return PlainConsole(highlight=False, width=width, force_terminal=wanted, **where)
+
+
+class _StandardError(io.TextIOBase):
+    """
+    Standard error as it is at the time: what the log says stands above a live display.
+    """
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
 
 
 def begin(config: Path | None, *, verbose: int, quiet: bool) -> tuple[Config, Redactor]:
@@ -63,7 +93,10 @@ def begin(config: Path | None, *, verbose: int, quiet: bool) -> tuple[Config, Re
     level = "error" if quiet else ("warning", "info", "debug")[min(verbose, 2)]
     tty = sys.stderr.isatty()
     configure(
-        stream=sys.stderr, json=not tty, level=level if tty or quiet else "info", redactor=redactor
+        stream=cast(TextIO, _StandardError()),
+        json=not tty,
+        level=level if tty or quiet else "info",
+        redactor=redactor,
     )
     return load_config(config), redactor
 
@@ -87,7 +120,12 @@ def confirm(question: str, *, yes: bool) -> None:
         raise NotConfirmedError(
             "nobody is here to confirm the plan; add --yes (or confirm = false in the job)"
         )
-    if not typer.confirm(question, err=True):
+    try:
+        confirmed = typer.confirm(question, err=True)
+    except typer.Abort:
+        # Ctrl-C at the question is a no, not a fault of ours.
+        confirmed = False
+    if not confirmed:
         raise NotConfirmedError("not confirmed; nothing was sent")
 
 
@@ -96,6 +134,17 @@ def named_run(config: Config, run: str) -> RunDirectory:
     return find_run(config.run.directory, run)
 
 
-def print_json(value: object) -> None:
-    """Print a value for machines: JSON on standard output."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+def print_json(value: object, *, more_to_come: bool = False) -> None:
+    """
+    Print a value for machines: JSON on standard output.
+
+    That its reader has left ends the program if there is `more_to_come`; after the only value
+    it changes nothing, not the exit code either.
+    """
+    try:
+        sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if more_to_come:
+            raise
+        abandon(sys.stdout)

@@ -85,8 +85,8 @@ class Bench:
 
     @property
     def run_directory(self) -> Path:
-        """The only run there is."""
-        (found,) = sorted(self.folder.glob("runs/*/"))
+        """The only run there is; what is kept of jobs beside runs is none."""
+        (found,) = sorted(self.folder.glob("runs/[!.]*/"))
         return found
 
     def records(self) -> list[dict[str, Any]]:

@@ -189,6 +189,18 @@ async def test_a_refresh_token_gives_an_access_token(start: Start) -> None:
         assert (await client.get(READ, fields="id")).status == 200
 
 
+async def test_a_grant_code_gives_a_refresh_token_once(start: Start) -> None:
+    """https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html"""
+    client = await start(SEED)
+    grant = {"grant_type": "authorization_code", "refresh_token": ""}
+
+    first = (await ask_token(client, **grant, code="emulator-grant")).body
+    again = (await ask_token(client, **grant, code="emulator-grant")).body
+
+    assert ("emulator-refresh", {"error": "invalid_code"}) == (first["refresh_token"], again)
+    assert {"access_token", "scope", "api_domain", "token_type", "expires_in"} < set(first)
+
+
 @pytest.mark.parametrize(
     ("changed", "error"),
     [

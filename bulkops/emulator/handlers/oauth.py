@@ -1,5 +1,5 @@
 """
-The accounts server: refresh tokens become access tokens.
+The accounts server: grant codes become refresh tokens, and these access tokens.
 
 https://www.zoho.com/accounts/protocol/oauth/web-apps/access-token-expiry.html
 Refusals are mostly answered with HTTP 200 and an `error` key. `api_domain` is always the emulator
@@ -15,6 +15,8 @@ from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.call import Answer
 from bulkops.emulator.state.world import World
 
+#: https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
+_GRANTS = frozenset({"refresh_token", "authorization_code"})
 _THROTTLED = {
     "error_description": (
         "You have made too many requests continuously. Please try again after some time."
@@ -34,7 +36,7 @@ def token(
     chance: random.Random,
 ) -> Answer:
     """POST /oauth/v2/token; `form` holds the credentials of body and query together."""
-    if form.get("grant_type") != "refresh_token":
+    if form.get("grant_type") not in _GRANTS:
         return Answer(200, {"error": "unsupported_grant_type"})
     found = world.find_client(form.get("client_id", ""))
     if found is None:
@@ -42,7 +44,13 @@ def token(
     organisation, client = found
     if client.client_secret != form.get("client_secret"):
         return Answer(200, {"error": "invalid_client_secret"})
-    if not client.refresh_token or client.refresh_token != form.get("refresh_token"):
+    if form["grant_type"] == "authorization_code":
+        given = client.redeem(form.get("code", ""))
+        more = {"refresh_token": client.refresh_token, "scope": " ".join(client.scopes)}
+    else:
+        given = client.refresh_token == form.get("refresh_token")
+        more = {}
+    if not client.refresh_token or not given:
         return Answer(200, {"error": "invalid_code"})
     if not client.may_issue(
         now=now, most=behaviour.tokens_per_window, window_s=behaviour.token_window_s
@@ -55,6 +63,7 @@ def token(
     world.issued(made, organisation, client, ended)
     answer: dict[str, object] = {
         "access_token": made,
+        **more,
         "api_domain": api_domain,
         "token_type": "Bearer",
     }

@@ -37,6 +37,8 @@ class Client:
     #: never expires and does not count as issued; "" for none
     access_token: str = ""
     scopes: tuple[str, ...] = ALL_SCOPES
+    #: grant codes of the self client that are good once each, for `refresh_token`
+    grant_codes: tuple[str, ...] = ()
     in_flight: InFlight = field(default_factory=InFlight)
     in_flight_complex: InFlight = field(default_factory=InFlight)
     issued_at: deque[float] = field(default_factory=deque)
@@ -66,6 +68,13 @@ class Client:
         for old in ended:
             del self.live[old]
         return ended
+
+    def redeem(self, code: str) -> bool:
+        """Whether `code` is good, which it is not again."""
+        if code not in self.grant_codes:
+            return False
+        self.grant_codes = tuple(each for each in self.grant_codes if each != code)
+        return True
 
     def accepts(self, token: str, now: float) -> bool:
         """Whether a token of this client is still good."""

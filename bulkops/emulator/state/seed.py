@@ -113,6 +113,7 @@ def _client(data: Mapping[str, Any]) -> Client:
         refresh_token=str(data.get("refresh_token", "")),
         access_token=str(data.get("access_token", "")),
         scopes=tuple(data.get("scopes", ALL_SCOPES)),
+        grant_codes=tuple(map(str, data.get("grant_codes", ()))),
         issued_at=deque(map(float, data.get("issued_at", ()))),
         live={str(token): float(until) for token, until in data.get("tokens", {}).items()},
     )

@@ -78,6 +78,7 @@ def _client(client: Client, *, running: bool) -> dict[str, Any]:
         "refresh_token": client.refresh_token,
         "access_token": client.access_token,
         "scopes": list(client.scopes),
+        "grant_codes": list(client.grant_codes),
         **tokens,
     }
 

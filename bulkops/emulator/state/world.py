@@ -11,6 +11,7 @@ from bulkops.emulator.state.organisation import Organisation
 DEFAULT_CLIENT_ID = "emulator-client"
 DEFAULT_CLIENT_SECRET = "emulator-secret"  # noqa: S105 - a fixed public value, not a secret
 DEFAULT_REFRESH_TOKEN = "emulator-refresh"  # noqa: S105
+DEFAULT_GRANT_CODE = "emulator-grant"
 DEFAULT_ACCESS_TOKEN = "emulator-access"  # noqa: S105
 
 
@@ -21,6 +22,7 @@ def default_client() -> Client:
         client_secret=DEFAULT_CLIENT_SECRET,
         refresh_token=DEFAULT_REFRESH_TOKEN,
         access_token=DEFAULT_ACCESS_TOKEN,
+        grant_codes=(DEFAULT_GRANT_CODE,),
     )
 
 
