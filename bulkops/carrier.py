@@ -17,7 +17,7 @@ from bulkops.capture import Capturer
 from bulkops.model import Api, Batch, Exchange, NoReply, Status, merge_items
 from bulkops.observe import Observer
 from bulkops.operations import SPECS
-from bulkops.parcel import Parcel, cut, lines_of, split
+from bulkops.parcel import Parcel, cut, split
 from bulkops.parking import Load
 from bulkops.progress import Progress
 from bulkops.reader import Reader
@@ -114,10 +114,9 @@ class Carrier:
                 return
 
     def _whole(self, batch: Batch, *, resent: bool) -> Parcel:
-        lines = lines_of(batch.operations)
-        doubtful = frozenset(line for line in lines if self._progress.doubts(batch.number, line))
+        doubtful = self._progress.doubted(batch.number, [each.line for each in batch.operations])
         sent = len(self._progress.calls.of(batch.number))
-        silent = self._progress.silences(batch.number, doubtful)
+        silent = self._progress.silences(batch.number, doubtful) if doubtful else frozenset()
         return Parcel(batch.operations, doubtful, sent, resent=resent, silent=silent)
 
     async def _learn(
@@ -195,15 +194,13 @@ class Carrier:
 
     def _record(self, batch: Batch, parcel: Parcel, call: int, settlement: Settlement) -> None:
         """Write down an exchange, at once and without waiting for anything."""
-        for outcome in settlement.outcomes:
-            if outcome.status is not Status.SCHEDULED:
-                aborted = settlement.halt is not None
-                self._recorder.settle(outcome, batch=batch, attempts=parcel.sent, aborted=aborted)
-        scheduled = {
-            each.line: each.job_id or ""
-            for each in settlement.outcomes
-            if each.status is Status.SCHEDULED
-        }
+        scheduled: dict[int, str] = {}
+        aborted = settlement.halt is not None
+        for alike in settlement.ended:
+            if alike.outcome.status is Status.SCHEDULED:
+                scheduled.update(dict.fromkeys(alike.lines, alike.outcome.job_id or ""))
+            else:
+                self._recorder.settle_all(alike, batch=batch, attempts=parcel.sent, aborted=aborted)
         for line, job_id in scheduled.items():
             self._recorder.schedule(batch, line, job_id)
         if scheduled or settlement.unprocessed:
@@ -214,7 +211,7 @@ class Carrier:
                 for each in rest.operations
             )
             self._recorder.answered(batch, call, doubtful)
-        for operation in parcel.operations:
+        for operation in parcel.operations if scheduled else ():
             if operation.line in scheduled:
                 job_id = scheduled[operation.line]
                 self._follow(Awaited(batch, operation, job_id, parcel.sent, resent=parcel.resent))

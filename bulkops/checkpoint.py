@@ -25,7 +25,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -95,16 +95,31 @@ class Checkpoint:
 
         Raises `CheckpointError` if a write has failed, or if the log is closed already.
         """
+        self._append(orjson.dumps({**record, "t": round(self._clock(), 3)}) + b"\n", record["type"])
+
+    def append_each(
+        self, record_type: str, name: str, values: Iterable[int], /, **others: Any
+    ) -> None:
+        """
+        Add a record for each of `values`, which it has under `name`; `others` are in all of them.
+
+        Like as many calls of `append`, but for the price of one.
+        """
+        record = {"type": record_type, name: None, **others, "t": round(self._clock(), 3)}
+        before, after = (orjson.dumps(record) + b"\n").split(b"null", 1)
+        lines = (after + before).join([b"%d" % value for value in values])
+        self._append(before + lines + after, record_type)
+
+    def _append(self, lines: bytes, record_type: str) -> None:
         if self._failure is not None:
             raise self._cannot(self._failure)
         if self._closing:
             raise CheckpointError(
                 f"{self._path}: the checkpoint log is closed; a record came too late and is not in "
-                f"it ({record.get('type')}). Run the same command again: it is found out anew."
+                f"it ({record_type}). Run the same command again: it is found out anew."
             )
-        line = orjson.dumps({**record, "t": round(self._clock(), 3)}) + b"\n"
         with self._wake:
-            self._buffer.append(line)
+            self._buffer.append(lines)
             self._appended += 1
             self._wake.notify()
 

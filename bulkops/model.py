@@ -7,13 +7,16 @@ One record's way: manifest row -> `Operation` -> `Batch` -> `Request` -> `Reply 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 #: A parsed JSON value. `Any` is allowed only where JSON enters or leaves.
 Json = Any
+_NO_FIELDS: Mapping[str, Json] = MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -86,11 +89,11 @@ class Route:
     related_list: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """
     One line of the manifest, ready to be sent.
 
+    There is one of these for every row: a named tuple takes a third of the time of a dataclass.
     `item` is the id of the request item it belongs to: the related record, the record whose
     territories change, or the territory to delete. `members` are the ids it wishes within that
     item (territories of a record); lines that share an item travel in one item. `fields` are
@@ -100,11 +103,10 @@ class Operation:
     line: int
     item: str
     members: tuple[str, ...] = ()
-    fields: Mapping[str, Json] = field(default_factory=dict)
+    fields: Mapping[str, Json] = _NO_FIELDS
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """
     One member of a request's array: an id, the operations it serves, and their united members.
     """
@@ -112,7 +114,7 @@ class Item:
     id: str
     operations: tuple[Operation, ...]
     members: tuple[str, ...] = ()
-    fields: Mapping[str, Json] = field(default_factory=dict)
+    fields: Mapping[str, Json] = _NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,7 @@ class NoReply:
 Exchange = Reply | NoReply
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """
     What became of one line: one line of the checkpoint log, but for when and in which call.
 
@@ -189,6 +190,31 @@ class Outcome:
     learnt: Learnt = Learnt.ANSWERED
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """
+    Lines that ended in the same way: `outcome` is that of one of them, and theirs but for the line.
+    """
+
+    outcome: Outcome
+    lines: Sequence[int]
+
+    @property
+    def outcomes(self) -> Iterator[Outcome]:
+        """The outcome of each line."""
+        return (self.outcome._replace(line=line) for line in self.lines)
+
+
+def gathered(outcomes: Iterable[Outcome]) -> tuple[Alike, ...]:
+    """Return `outcomes` in their order, those together that stand together and are alike."""
+    groups = (list(group) for _, group in groupby(outcomes, key=_all_but_line))
+    return tuple(Alike(group[0], [each.line for each in group]) for group in groups)
+
+
+def _all_but_line(outcome: Outcome) -> tuple[object, ...]:
+    return outcome[1:]
+
+
 def merge_items(operations: Sequence[Operation]) -> tuple[Item, ...]:
     """
     Return the items of a request, in order of first appearance, one for each item id.
@@ -196,6 +222,14 @@ def merge_items(operations: Sequence[Operation]) -> tuple[Item, ...]:
     Members are united without repeats (the server refuses a repeat as `ALREADY_USED`). Sending
     and settling both call this, so that an index in an answer means the same to both.
     """
+    ids = [each.item for each in operations]
+    if len(set(ids)) == len(ids):
+        members = [
+            tuple(dict.fromkeys(each.members)) if each.members else () for each in operations
+        ]
+        fields = [each.fields for each in operations]
+        columns = zip(ids, zip(operations, strict=True), members, fields, strict=True)
+        return tuple(map(Item._make, columns))
     grouped: dict[str, list[Operation]] = {}
     for operation in operations:
         grouped.setdefault(operation.item, []).append(operation)

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
+from operator import ne
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import duckdb
 import orjson
 
 from bulkops.inputs import parts_in
+from bulkops.manifest.apostrophes import MARK, guarded, guarded_sql
 from bulkops.manifest.places import file_line_sql, file_sql
 from bulkops.manifest.sql import literal, pattern
 from bulkops.model import TERMINAL, WANTED, Status
@@ -46,6 +49,10 @@ COLUMNS = (
     "learnt",
     "finished_at",
 )
+#: Those of them that hold text of a manifest or a server, which a CSV file must guard.
+_TEXTS = frozenset({*COLUMNS, "file"}) - {
+    *("line", "http_status", "attempts", "batch", "of_line", "finished_at")
+}
 #: Statuses whose rows belong into another try. A duplicate is tried with the line it repeats.
 UNFINISHED = tuple(sorted(TERMINAL - WANTED - {Status.DUPLICATE}))
 _TOLD = ("status", "code", "message")
@@ -69,16 +76,26 @@ _LOG = """
 """
 
 
+#: Log and rows of about a million lines, for which little memory and one thread are enough.
+_SMALL_BYTES = 256 << 20
+
+
 @contextmanager
-def opened(run: RunDirectory, *, memory: str = "512MB") -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(
+    run: RunDirectory, *, memory: str = "512MB", modest: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     Open a connection with the view `told`: the rows that have a state, with it.
 
-    `file` and `file_line` are NULL unless the manifest is several files.
+    A `modest` one takes a quarter of the memory where the run is small enough for that, and half
+    as long again. `file` and `file_line` are NULL unless the manifest is several files.
     """
     parts = parts_in(run.read_description() or {})
     several = len(parts) > 1
-    with duckdb.connect(config={"memory_limit": memory}) as connection:
+    config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": memory}
+    if modest and sum(each.stat().st_size for each in (run.checkpoint, run.rows)) <= _SMALL_BYTES:
+        config = {"memory_limit": "128MB", "threads": 1}
+    with duckdb.connect(config=config) as connection:
         connection.execute(f"""
             CREATE TEMP VIEW log AS {_LOG.format(log=literal(pattern(run.checkpoint)))};
             CREATE TEMP VIEW told AS
@@ -154,62 +171,106 @@ def read_outcomes(run: RunDirectory, statuses: Collection[str] = ()) -> Iterator
 def copy_outcomes(
     run: RunDirectory, target: Path, statuses: Collection[str] = (), *, parquet: bool = False
 ) -> None:
-    """Write outcomes to a CSV file, or a Parquet one."""
+    """Write outcomes to a CSV file, whose cells are no formulas, or to a Parquet one."""
     shape = "(FORMAT parquet)" if parquet else "(FORMAT csv, HEADER)"
-    with opened(run) as connection:
+    columns = [
+        each if parquet or each not in _TEXTS else f"{guarded_sql(each)} AS {each}"
+        for each in columns_of(run)
+    ]
+    with opened(run, modest=True) as connection:
         connection.execute(
-            f"COPY (SELECT {', '.join(columns_of(run))}, {_EXTRA} AS extra FROM told "
+            f"COPY (SELECT {', '.join(columns)}, {_EXTRA} AS extra FROM told "
             f"{_where(statuses)} ORDER BY told.line) "
             f"TO {literal(str(target))} {shape}"
         )
 
 
-def write_failed(run: RunDirectory, description: Mapping[str, Any]) -> int:
+def write_failed(
+    run: RunDirectory,
+    description: Mapping[str, Any],
+    *,
+    name: str = "failed.csv",
+    among: Collection[Status] = UNFINISHED,
+) -> int:
     """
     Write `failed.csv`: the manifest's own columns first, `status, code, message` last.
 
     Between them stand `raw`, the text of records that could not be read, where there are such,
     and `file, file_line` where the manifest is several files. It is a manifest again, for the
-    same options. Return the number of rows. With `on_conflict = "last"` a row that a later one
-    overruled is not in it: trying it alone would undo the later.
+    same options. Return the number of rows, those in one of the statuses `among`; a file of another
+    `name` than `failed.csv` has no places. No cell is a formula: where one had to be guarded, a
+    column `MARK` says so to whoever reads the file. With `on_conflict = "last"` a row that a later
+    one overruled is not in it: trying it alone would undo the later.
     """
     asked, own = description["asked"]["columns"], description["plan"]["own_columns"]
     last_wins = description["config"]["run"]["on_conflict"] == "last"
-    statuses = [each for each in UNFINISHED if not (last_wins and each is Status.CONFLICT)]
+    statuses = [each for each in among if not (last_wins and each is Status.CONFLICT)]
     # A column of theirs that means something to us keeps its name, and ours gives way.
-    told = [f"outcome_{name}" if name in asked.values() else name for name in _TOLD]
-    kept = [name for name in own if name not in told]
+    told = [f"outcome_{each}" if each in asked.values() else each for each in _TOLD]
+    kept = [each for each in own if each not in told and each != MARK]
     ours = {theirs: name for name, theirs in asked.items()}
-    places = _PLACE if len(parts_in(description)) > 1 else ()
-    number = 0
+    several = len(parts_in(description)) > 1 and name == "failed.csv"
+    places = _PLACE if several else ()
     with (
-        opened(run) as connection,
-        (run.path / "failed.csv").open("w", encoding="utf-8", newline="") as file,
+        opened(run, modest=True) as connection,
+        (run.path / name).open("w", encoding="utf-8", newline="") as file,
     ):
         known = _known_columns(connection)
         raw = "outcome_raw" if "raw" in asked.values() else "raw"
-        between = [f"outcome_{name}" if name in own else name for name in places]
+        between = [_free_name(each, own) for each in places]
         if raw not in own and _has_raw(connection, run):
             between.insert(0, raw)
-        writer = csv.writer(file, lineterminator="\n")
-        # The module quotes no lone carriage return by itself, and readers end a line at it.
-        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writerow([*kept, *between, *told])
         picked = [*_TOLD, *_PLACE, "raw", "fields", "extra", *known]
-        result = connection.execute(
-            f"SELECT {', '.join(picked)} FROM told {_where(statuses)} ORDER BY told.line"
-        )
-        while rows := result.fetchmany(5000):
-            number += len(rows)
-            for row in rows:
-                cells = _own_cells(row[6:], known, kept, ours)
-                if row[5] is not None and raw in kept:
-                    cells[kept.index(raw)] = row[5]
-                between_cells = [row[5]] * (raw in between) + list(row[3:5]) * bool(places)
-                cells += [*between_cells, *row[:3]]
-                returns = any(isinstance(cell, str) and "\r" in cell for cell in cells)
-                (quoting if returns else writer).writerow(cells)
+
+        def records() -> Iterator[list[Any]]:
+            result = connection.execute(
+                f"SELECT {', '.join(picked)} FROM told {_where(statuses)} ORDER BY told.line"
+            )
+            while rows := result.fetchmany(5000):
+                for row in rows:
+                    cells = _own_cells(row[6:], known, kept, ours)
+                    if row[5] is not None and raw in kept:
+                        cells[kept.index(raw)] = row[5]
+                    between_cells = [row[5]] * (raw in between) + list(row[3:5]) * bool(places)
+                    yield [*cells, *between_cells, *row[:3]]
+
+        header = [*kept, *between, *told]
+        number = _write_records(file, header, records(), marked=False)
+        if number is None:
+            file.seek(0)
+            file.truncate()
+            number = _write_records(file, header, records(), marked=True) or 0
     return number
+
+
+def _write_records(
+    file: TextIO, header: list[str], records: Iterable[list[Any]], *, marked: bool
+) -> int | None:
+    """
+    Write a table and return the number of its records, header excluded.
+
+    Guarded cells need the column that tells of them: `None` if there are such and it is not
+    `marked`.
+    """
+    writer = csv.writer(file, lineterminator="\n")
+    # The module quotes no lone carriage return by itself, and readers end a line at it.
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    number = 0
+    for number, cells in enumerate(chain([header], records)):
+        safe = [guarded(cell) if isinstance(cell, str) else cell for cell in cells]
+        changed = sum(map(ne, safe, cells))
+        if marked:
+            safe.insert(-len(_TOLD), (changed or None) if number else MARK)
+        elif changed:
+            return None
+        returns = any(isinstance(cell, str) and "\r" in cell for cell in safe)
+        (quoting if returns else writer).writerow(safe)
+    return number
+
+
+def _free_name(name: str, own: Collection[str]) -> str:
+    """Return `name`, or another like it that no column of the manifest has."""
+    return _free_name(f"outcome_{name}", own) if name in own else name
 
 
 def _has_raw(connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> bool:
@@ -265,7 +326,7 @@ def _where(statuses: Collection[str]) -> str:
 
 def count_outcomes(run: RunDirectory) -> list[dict[str, Any]]:
     """Count the lines by operation, module, status and code, the most frequent first."""
-    with opened(run) as connection:
+    with opened(run, modest=True) as connection:
         rows = connection.execute("""
             SELECT coalesce(op, ''), CASE WHEN status = 'invalid' THEN '' ELSE coalesce(module, '')
                 END, status, coalesce(code, ''), any_value(message), count(*)

@@ -46,8 +46,10 @@ def cut(parcel: Parcel, limit: int | None) -> list[Parcel]:
 
     Lines of one item stay together.
     """
+    if limit is None:
+        return [parcel]
     items = merge_items(parcel.operations)
-    if limit is None or len(items) <= limit:
+    if len(items) <= limit:
         return [parcel]
     groups = [items[start : start + limit] for start in range(0, len(items), limit)]
     return [

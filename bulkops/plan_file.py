@@ -4,8 +4,9 @@ Read a stored plan: its batches in order, and the rows that are not sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,33 @@ import orjson
 
 from bulkops.errors import CheckpointError
 from bulkops.manifest.sql import pattern
-from bulkops.model import Batch, Operation, Outcome, Route, Status
+from bulkops.model import Batch, Json, Operation, Outcome, Route, Status
 from bulkops.progress import LineSet
 
 _AT_ONCE = 64
+
+
+def _each(value: str) -> str:
+    """Return SQL for `value` of each operation."""
+    return f"list_transform(operations, lambda each: {value})"
+
+
+def _if_any(name: str, otherwise: str) -> str:
+    """Return SQL for a JSON list of what the operations have, or NULL where none has it."""
+    any_has = f"len(list_filter(operations, lambda each: each.{name} IS NOT NULL)) > 0"
+    return f"CASE WHEN {any_has} THEN CAST(to_json({_each(otherwise)}) AS VARCHAR) END"
+
+
+#: What `_batch` takes: lists as text, for structures and lists take several times longer to pass.
+_STORED = ", ".join(
+    (
+        "batch, spec, module, record_id, related_list",
+        f"CAST({_each('each.line')} AS VARCHAR)",
+        f"CAST({_each('each.item')} AS VARCHAR)",
+        _if_any("members", "coalesce(each.members, [])"),
+        _if_any("fields", "each.fields"),
+    )
+)
 
 
 def read_batches(plan: Path, settled: LineSet | None = None) -> Iterator[tuple[int, Batch]]:
@@ -43,26 +67,31 @@ def read_batches(plan: Path, settled: LineSet | None = None) -> Iterator[tuple[i
                 "get_bit(getvariable('settled'), CAST(each.line AS INTEGER)) = 0)) > 0"
             )
         result = connection.execute(
-            "SELECT step, batch, spec, module, record_id, related_list, operations "
+            f"SELECT step, {_STORED} "
             f"FROM read_parquet(?, hive_partitioning = false) WHERE {unsettled}",
             [pattern(plan)],
         )
         while rows := result.fetchmany(_AT_ONCE):
-            for step, number, spec, module, record_id, related_list, operations in rows:
-                route = Route(module or "", record_id or "", related_list or "")
-                found = tuple(_operation(each) for each in operations)
-                yield step, Batch(number, spec, route, found, len(found))
+            for step, *stored in rows:
+                yield step, _batch(stored)
 
 
-def _operation(stored: dict[str, Any]) -> Operation:
-    fields = stored["fields"]
-    said = orjson.loads(fields) if fields is not None else {}
-    return Operation(
-        stored["line"],
-        stored["item"],
-        tuple(stored["members"] or ()),
-        {name: value for name, value in said.items() if value is not None},
-    )
+def _batch(stored: Sequence[Any]) -> Batch:
+    # Ids are digits, so that a list of them needs no quotes.
+    number, spec, module, record_id, related_list, lines, items, members, fields = stored
+    columns: list[Iterable[Any]] = [orjson.loads(lines), items[1:-1].split(", ")]
+    if members or fields:
+        columns.append(map(tuple, orjson.loads(members)) if members else repeat(()))
+    if fields:
+        columns.append(map(_fields, orjson.loads(fields)))
+    operations = tuple(map(Operation, *columns))
+    route = Route(module or "", record_id or "", related_list or "")
+    return Batch(number, spec, route, operations, len(operations))
+
+
+def _fields(stored: str | None) -> dict[str, Json]:
+    said = orjson.loads(stored) if stored is not None else {}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def batch_of_line(plan: Path, line: int) -> Batch | None:
@@ -73,17 +102,12 @@ def batch_of_line(plan: Path, line: int) -> Batch | None:
     """
     with _reading(plan, threads=2) as connection:
         row = connection.execute(
-            "SELECT batch, spec, module, record_id, related_list, operations "
+            f"SELECT {_STORED} "
             "FROM read_parquet(?, hive_partitioning = false) "
             "WHERE list_contains(list_transform(operations, lambda each: each.line), ?)",
             [pattern(plan), line],
         ).fetchone()
-    if row is None:
-        return None
-    number, spec, module, record_id, related_list, operations = row
-    route = Route(module or "", record_id or "", related_list or "")
-    found = tuple(_operation(each) for each in operations)
-    return Batch(number, spec, route, found, len(found))
+    return None if row is None else _batch(row)
 
 
 def read_refusals(rows: Path) -> Iterator[Outcome]:

@@ -27,14 +27,21 @@ class LineSet:
 
     def add(self, line: int) -> bool:
         """Add a line; return whether it is new."""
-        index, bit = line >> 3, 1 << (line & 7)
-        if index >= len(self._bits):
-            self._bits.extend(bytes(max(index + 1 - len(self._bits), 4096)))
-        if self._bits[index] & bit:
-            return False
-        self._bits[index] |= bit
-        self._count += 1
-        return True
+        return bool(self.update((line,)))
+
+    def update(self, lines: Collection[int]) -> list[int]:
+        """Add lines; return those that are new."""
+        bits, news = self._bits, []
+        end = (max(lines, default=0) >> 3) + 1
+        if end > len(bits):
+            bits.extend(bytes(max(end - len(bits), 4096)))
+        for line in lines:
+            index, bit = line >> 3, 1 << (line & 7)
+            if not bits[index] & bit:
+                bits[index] |= bit
+                news.append(line)
+        self._count += len(news)
+        return news
 
     def discard(self, lines: LineSet) -> None:
         """Take out those of `lines` that are in it."""
@@ -144,6 +151,12 @@ class Progress:
         # What a repair cut off may have said that the line was sent.
         return self.repaired or line in self.doubtful or bool(self._in_flight(batch, line))
 
+    def doubted(self, batch: int, lines: Collection[int]) -> frozenset[int]:
+        """Return those of `lines`, which travel in `batch`, that `doubts` holds for."""
+        if not (self.repaired or self.doubtful or self.calls.of(batch)):
+            return frozenset()
+        return frozenset(line for line in lines if self.doubts(batch, line))
+
     def _in_flight(self, batch: int, line: int) -> list[int]:
         # A line that was settled, and is open again, had the answer to what was sent before.
         after = max((calls for lines, calls in self.reopened if line in lines), default=0)
@@ -164,24 +177,31 @@ class Progress:
         alone = (frozenset({line}) for line in wanted - named)
         return frozenset({*map(frozenset, filter(None, calls.values())), *alone})
 
-    def settle(self, line: int, status: Status, *, aborted: bool = False) -> bool:
-        """Take note of an outcome; return whether it is news. Only `unknown` may be replaced."""
-        if line in self.settled or (status is Status.UNKNOWN and line in self.unknown):
-            return False
-        if line in self.unknown:
-            self.unknown.discard(line)
-            self.statuses[Status.UNKNOWN] -= 1
+    def settle(self, lines: Collection[int], status: Status, *, aborted: bool = False) -> list[int]:
+        """
+        Take note of the outcome of some lines; return those for which it is news.
+
+        Only `unknown` may be replaced.
+        """
         if status is Status.UNKNOWN:
-            self.unknown.add(line)
-            self.doubtful.add(line)
+            known = self.settled, self.unknown
+            news = [line for line in lines if not any(line in each for each in known)]
+            self.unknown.update(news)
+            self.doubtful.update(news)
         else:
-            self.settled.add(line)
-            self.doubtful.discard(line)
+            news = self.settled.update(lines)
+            if self.unknown:
+                self.statuses[Status.UNKNOWN] -= len(self.unknown.intersection(news))
+                self.unknown.difference_update(news)
+            if self.doubtful:
+                self.doubtful.difference_update(news)
             if status is Status.SKIPPED or (aborted and status is Status.FAILED):
-                self.stopped.setdefault(status, LineSet()).add(line)
-        self.statuses[status] += 1
-        self.jobs.pop(line, None)
-        return True
+                self.stopped.setdefault(status, LineSet()).update(news)
+        self.statuses[status] += len(news)
+        if self.jobs:
+            for line in news:
+                self.jobs.pop(line, None)
+        return news
 
     def reopen(self) -> int:
         """Make the lines of aborted groups open, as if they had no outcome; return how many."""
@@ -202,7 +222,7 @@ class Progress:
         match record["type"]:
             case "outcome":
                 aborted = record.get("aborted", False)
-                self.settle(record["line"], Status(record["status"]), aborted=aborted)
+                self.settle((record["line"],), Status(record["status"]), aborted=aborted)
             case "sent":
                 lines = record.get("lines")
                 carried = None if lines is None else frozenset(lines)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bulkops.checkpoint import Checkpoint
 from bulkops.errors import ThresholdError
-from bulkops.model import Batch, Json, Learnt, Operation, Outcome, Status
+from bulkops.model import Alike, Batch, Json, Learnt, Operation, Outcome, Status
 from bulkops.progress import Progress
 from bulkops.stop import Stop
 from bulkops.tally import Tally
@@ -85,14 +85,31 @@ class Recorder:
         """
         Log the terminal outcome of one line; one that was settled before is left alone.
 
+        The rest is as in `settle_all`.
+        """
+        self.settle_all(
+            Alike(outcome, (outcome.line,)), batch=batch, attempts=attempts, aborted=aborted
+        )
+
+    def settle_all(
+        self,
+        alike: Alike,
+        *,
+        batch: Batch | None = None,
+        attempts: int = 0,
+        aborted: bool = False,
+    ) -> None:
+        """
+        Log one terminal outcome of some lines, but for those of them that were settled before.
+
         Lines of an `aborted` group, and those never sent (no `batch`), say nothing about how the
         rest of the run fares, and do not count towards the thresholds.
         """
-        if not self._progress.settle(outcome.line, outcome.status, aborted=aborted):
+        outcome, unknown = alike.outcome, len(self._progress.unknown)
+        news = self._progress.settle(alike.lines, outcome.status, aborted=aborted)
+        if not news:
             return
         record = {
-            "type": "outcome",
-            "line": outcome.line,
             "status": outcome.status,
             "code": outcome.code or None,
             "message": outcome.message or None,
@@ -105,8 +122,14 @@ class Recorder:
             # What `run --resume-stopped` opens again, besides what was skipped.
             "aborted": (aborted and outcome.status in _STOPPED) or None,
         }
-        self._checkpoint.append(**{key: each for key, each in record.items() if each is not None})
-        self._tally.add(outcome, sent=batch is not None and not aborted)
+        told = {key: each for key, each in record.items() if each is not None}
+        self._checkpoint.append_each("outcome", "line", news, **told)
+        self._tally.add(
+            outcome,
+            lines=len(news),
+            sent=batch is not None and not aborted,
+            found_out=max(0, unknown - len(self._progress.unknown)),
+        )
         self._check_thresholds()
 
     def captured(self, batch: Batch, items: Mapping[str, Mapping[str, Json] | None]) -> None:

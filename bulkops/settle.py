@@ -23,8 +23,10 @@ from bulkops.model import (
     Outcome,
     Reply,
     Status,
+    gathered,
     merge_items,
 )
+from bulkops.settle_alike import settle_alike
 from bulkops.settle_item import REASONS, remainder, settle_item
 from bulkops.settlement import Halt, Reason, Remainder, Settlement, Settling
 from bulkops.spec import Spec, Wish
@@ -49,6 +51,9 @@ def settle(
         return Settlement(unprocessed=(silent,))
     wrapped = exchange.body.get(spec.envelope) if isinstance(exchange.body, dict) else None
     if isinstance(wrapped, list) and wrapped:
+        alike = settle_alike(spec, batch, exchange.status, wrapped, context)
+        if alike is not None:
+            return Settlement((alike,), retry_after=retry_after(exchange))
         return _settle_items(spec, batch, exchange, wrapped, context)
     answer = Answer.parse(exchange.body, http_status=exchange.status, flat=True)
     if answer is None or answer.ok:
@@ -69,7 +74,7 @@ def _settle_unreadable(batch: Batch, reply: Reply) -> Settlement:
     count = len(merge_items(batch.operations))
     if verdict is Verdict.SPLIT and count == 1:
         return Settlement(
-            tuple(
+            gathered(
                 Outcome(each.line, Status.FAILED, "too_large", words, reply.status)
                 for each in batch.operations
             )
@@ -107,7 +112,7 @@ def _settle_flat(
     halt = (
         Halt(answer.code, answer.message, answer.http_status) if verdict is Verdict.ABORT else None
     )
-    return Settlement(tuple(outcomes), tuple(unprocessed), halt=halt)
+    return Settlement(gathered(outcomes), tuple(unprocessed), halt=halt)
 
 
 def _final(verdict: Verdict) -> Verdict:
@@ -133,7 +138,7 @@ def _settle_named(
     rest = tuple(each for each in batch.operations if each.item != named.id)
     if rest:
         unprocessed = [*unprocessed, remainder(Reason.RESEND, rest, answer)]
-    return Settlement(tuple(outcomes), tuple(unprocessed))
+    return Settlement(gathered(outcomes), tuple(unprocessed))
 
 
 def _settle_items(
@@ -162,7 +167,9 @@ def _settle_items(
         done, left = settle_item(spec, item, answer, verdict, context)
         outcomes.extend(done)
         unprocessed.extend(left)
-    return Settlement(tuple(outcomes), tuple(_joined(unprocessed)), retry_after=retry_after(reply))
+    return Settlement(
+        gathered(outcomes), tuple(_joined(unprocessed)), retry_after=retry_after(reply)
+    )
 
 
 def _without_disproved_doubts(

@@ -7,8 +7,6 @@ then only the lines that wish that member are settled by it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bulkops.model import Item, Learnt, Operation, Outcome, Status
 from bulkops.settlement import Reason, Remainder, Settling
 from bulkops.spec import Spec
@@ -48,7 +46,7 @@ def settle_item(
         rest = remainder(REASONS[verdict], item.operations, answer, in_doubt=doubt)
         return [], [rest]
     if named is None or len(item.members) == 1:
-        return [_outcome(each, answer, verdict, context) for each in item.operations], []
+        return [outcome_of(each, answer, verdict, context) for each in item.operations], []
     return _settle_member(item, answer, verdict, context, named)
 
 
@@ -67,10 +65,10 @@ def _settle_member(
         if named not in operation.members:
             again.append(operation)
         elif verdict is Verdict.FAIL or len(operation.members) == 1:
-            outcomes.append(_outcome(operation, answer, verdict, context, named))
+            outcomes.append(outcome_of(operation, answer, verdict, context, named))
         else:
             others = tuple(each for each in operation.members if each != named)
-            again.append(replace(operation, members=others))
+            again.append(operation._replace(members=others))
     rest = [remainder(Reason.RESEND, tuple(again), answer)] if again else []
     return outcomes, rest
 
@@ -83,9 +81,10 @@ def _named_member(spec: Spec, item: Item, answer: Answer) -> str | None:
     return item.members[index] if index < len(item.members) else None
 
 
-def _outcome(
+def outcome_of(
     operation: Operation, answer: Answer, verdict: Verdict, context: Settling, named: str = ""
 ) -> Outcome:
+    """Return what became of a line by a verdict that settles it; `named` is the member meant."""
     # Only jobs about the members of a record can be followed; anything else counts as done.
     later = answer.pending and bool(operation.members)
     doubtful = operation.line in context.doubtful

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from bulkops.model import Operation, Outcome
+from bulkops.model import Alike, Operation, Outcome
 
 
 class Reason(Enum):
@@ -68,11 +68,16 @@ class Settlement:
     call may hold, if the answer said so.
     """
 
-    outcomes: tuple[Outcome, ...] = ()
+    ended: tuple[Alike, ...] = ()
     unprocessed: tuple[Remainder, ...] = ()
     halt: Halt | None = None
     retry_after: float | None = None
     limit: int | None = None
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of each line that is settled, or scheduled."""
+        return tuple(each for alike in self.ended for each in alike.outcomes)
 
 
 @dataclass(frozen=True, slots=True)

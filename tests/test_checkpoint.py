@@ -34,8 +34,12 @@ def folder(path: Path) -> None:
     path.parent.mkdir()
 
 
+def written(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
 def records(path: Path) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in path.read_bytes().splitlines(keepends=True)]
+    return [orjson.loads(line) for line in written(path)]
 
 
 def mode_of(path: Path) -> int:
@@ -81,6 +85,18 @@ async def test_what_is_durable_is_in_the_file(path: Path) -> None:
         await log.durable()
         expected = [{"type": "outcome", "line": line, "t": 12.346} for line in range(100)]
         assert records(path) == expected
+
+
+async def test_many_records_at_once_are_as_many_alone(path: Path) -> None:
+    """Byte for byte, whatever the others hold that is in all of them."""
+    others = {"status": "failed", "message": 'null "line":0 \n é', "code": "X", "batch": 7}
+    async with Checkpoint(path, clock=lambda: 12.3456) as log:
+        log.append_each("outcome", "line", [5, 1, 10**12], **others)
+        log.append_each("outcome", "line", [3])
+        for line in (5, 1, 10**12):
+            log.append(type="outcome", line=line, **others)
+        log.append(type="outcome", line=3)
+    assert written(path)[4:] == written(path)[:4]
 
 
 async def test_durable_waits_for_the_sync(path: Path, disk: Disk) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bulkops import prepare as preparing
 from bulkops.config import Config
 from bulkops.errors import UsageError
+from bulkops.manifest.apostrophes import MARK, plain
 from bulkops.outcomes import (
     COLUMNS,
     copy_outcomes,
@@ -916,7 +917,67 @@ def test_any_text_survives(run: Run, cells: list[str]) -> None:
 
     for each in (made, retried):
         assert cells == [told["extra"].get("note", "") for told in read_outcomes(each.run)]
-        assert cells == [row["note"] for row in table(failed_of(each)[1])[1]]
+        header, rows = table(failed_of(each)[1])
+        bare = plain if MARK in header else str
+        assert cells == [bare(row["note"]) for row in rows]
+
+
+def test_no_formula_reaches_a_spreadsheet_and_the_rows_are_the_same(run: Run) -> None:
+    """Neither a manifest nor a server writes a formula into our files; a retry sees no change."""
+    made = run(
+        text_of(
+            [*_COLUMNS, "=note", "price"],
+            ["unlink", "Leads", "1", "Campaigns", "2", "=cmd|' /C calc'!A0", "-5"],
+            ["unlink", "Leads", "=1+1", "Campaigns", "3", "'=own", "'-5"],
+        ),
+        outcome(1, code="@code", message="+message"),
+        outcome(2, "invalid"),
+    )
+    header, rows = table(failed_of(made)[1])
+    retried = again(made)
+
+    assert [*_COLUMNS, "'=note", "price", MARK, "status", "code", "message"] == header
+    assert [
+        ("1", "'=cmd|' /C calc'!A0", "-5", "3", "'@code", "'+message"),
+        ("'=1+1", "''=own", "''-5", "3", "", ""),
+    ] == [
+        tuple(row[key] for key in ("record_id", "'=note", "price", MARK, "code", "message"))
+        for row in rows
+    ]
+    assert wished(made) == wished(retried)
+    head = {"type": "run", "v": 1, "plan": retried.digest, "rows": retried.rows}
+    write_log(retried, head, outcome(1), outcome(2, "invalid"))
+    (first, second) = read_outcomes(retried.run)
+    assert ("=cmd|' /C calc'!A0", "-5", "@code") == tuple(
+        first["extra"][key] for key in ("=note", "price", "code")
+    )
+    assert ("=1+1", "'=own", "'-5") == (
+        second["record_id"],
+        second["extra"]["=note"],
+        second["extra"]["price"],
+    )
+    assert header == table(failed_of(retried)[1])[0]
+
+
+def test_files_of_outcomes_hold_no_formula(run: Run, tmp_path: Path) -> None:
+    """What a server says is text, whatever it begins with; Parquet has no formulas."""
+    made = run(UNLINKS, outcome(1, message="=message", code="-1"))
+    copy_outcomes(made.run, tmp_path / "o.csv", ["failed"])
+    copy_outcomes(made.run, tmp_path / "o.parquet", ["failed"], parquet=True)
+    ((_, row),) = enumerate(table((tmp_path / "o.csv").read_text())[1])
+
+    assert ("'=message", "-1") == (row["message"], row["code"])
+    with duckdb.connect() as connection:
+        told = connection.execute(f"SELECT message FROM '{tmp_path / 'o.parquet'}'").fetchall()
+    assert [("=message",)] == told
+
+
+def test_an_apostrophe_in_a_manifest_of_theirs_is_their_own(run: Run) -> None:
+    """Only a file of ours is read without the apostrophes that ours have."""
+    made = run(text_of([*_COLUMNS, "note"], ["unlink", "Leads", "1", "Campaigns", "2", "'=x"]))
+    write_log(made, outcome(1))
+
+    assert ["'=x"] == [each["extra"]["note"] for each in read_outcomes(made.run)]
 
 
 def test_a_retry_asks_for_the_failed_rows_with_the_same_options(run: Run) -> None:
@@ -937,6 +998,7 @@ def test_a_retry_asks_for_the_failed_rows_with_the_same_options(run: Run) -> Non
             {"record_id": "Lead", "related_id": "Campaign"},
             {"op": "link", "module": "Leads", "related_list": "Campaigns"},
             ("note",),
+            retries=(made.run.name,),
         )
         == asked
     )

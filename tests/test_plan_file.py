@@ -94,7 +94,7 @@ def test_batches_come_with_all_they_say(tmp_path: Path) -> None:
 
 def test_batches_come_in_order_however_many_there_are(tmp_path: Path) -> None:
     """Numbers count from 1 without a gap, over several readings of the file."""
-    rows = [f"unlink,Leads,{number},Campaigns,2,,,,\n" for number in range(1, 301)]
+    rows = [f"unlink,Leads,{number},Campaigns,{number},,,,\n" for number in range(1, 301)]
     plan, _ = stored(tmp_path, "".join(rows))
     found = [(batch.number, batch.route.record_id) for _, batch in read_batches(plan)]
 

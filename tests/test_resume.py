@@ -136,8 +136,8 @@ def test_an_unknown_line_may_be_settled_after_all() -> None:
     progress = Progress(rows=1)
     progress.take({"type": "outcome", "line": 1, "status": "unknown"})
     assert (progress.finished, progress.doubts(5, 1)) == (True, True)
-    assert not progress.settle(1, Status.UNKNOWN)
-    assert progress.settle(1, Status.UNCHANGED)
+    assert not progress.settle((1,), Status.UNKNOWN)
+    assert progress.settle((1,), Status.UNCHANGED)
     assert +progress.statuses == {Status.UNCHANGED: 1}
     assert (progress.finished, progress.doubts(5, 1), progress.unknown) == (True, False, set())
 
@@ -165,8 +165,8 @@ def test_what_went_with_an_aborted_group_can_be_opened_again() -> None:
     assert {line for line in range(1, 5) if line in progress.settled} == {1, 3}
     assert +progress.statuses == {Status.SUCCEEDED: 1, Status.FAILED: 1}
     assert progress.reopen() == 0
-    assert progress.settle(4, Status.SUCCEEDED)
-    assert not progress.settle(3, Status.SUCCEEDED)
+    assert progress.settle((4,), Status.SUCCEEDED)
+    assert not progress.settle((3,), Status.SUCCEEDED)
 
 
 def test_a_line_that_is_open_again_is_in_doubt_only_for_what_was_sent_since() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -215,7 +214,7 @@ def check_every_line_ends_once(
     sent = {each.line: each for each in batch.operations}
     for each in left:
         original = sent[each.line]
-        assert original == replace(each, members=original.members)
+        assert original == each._replace(members=original.members)
         assert set(each.members) <= set(original.members)
         assert bool(each.members) == bool(original.members)
     assert all(rest.operations for rest in result.unprocessed)

@@ -119,7 +119,7 @@ def write_rows(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, select: str, target: Path) -> None:
-    groups = ", ROW_GROUP_SIZE 4096" if "operations" in select else ""
+    groups = ", ROW_GROUP_SIZE 2048" if "operations" in select else ""
     connection.execute(
         f"COPY ({select}) TO {literal(str(target))} "
         f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1{groups})"

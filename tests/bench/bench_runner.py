@@ -205,9 +205,7 @@ def client(
     words = [sys.executable, __file__, "--client", kind, str(folder), url]
     words += [str(hubs.start), str(hubs.stop), "--width", str(width)]
     words += ["--profile"] if profile else []
-    done = subprocess.run(
-        words, stdout=subprocess.PIPE, stderr=None if profile else subprocess.DEVNULL, check=True
-    )
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=True)
     return [float(each) for each in done.stdout.split()]
 
 
