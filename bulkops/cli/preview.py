@@ -87,8 +87,10 @@ def _fate(prepared: Prepared, found: Mapping[str, Any]) -> list[str]:
     others = found["with_lines_in_all"]
     company = f", together with {others:,} other rows" if others else ", alone"
     sentences = [
-        (f"It is sent by call {found['batch']:,} of {found['of_batches']:,}{company} "
-        f"({found['operation']}: {found['summary']}).")
+        (
+            f"It is sent by call {found['batch']:,} of {found['of_batches']:,}{company} "
+            f"({found['operation']}: {found['summary']})."
+        )
     ]
     if found["turned"]:
         sentences.append(

@@ -385,7 +385,9 @@ def test_the_plan_says_how_many_days_it_takes(tmp_path: Path) -> None:
     few = {"BULKOPS_LIMITS__CREDITS_PER_DAY": "12", "BULKOPS_LIMITS__LEAVE_CREDITS": "2"}
     with emulator(tmp_path, world) as bench:
         told = bench.run("plan", str(manifest), **_SINGLY, **few)
-        assert "That takes 3 days: 10 credits are ours now, 10 a day" in " ".join(told.stdout.split())
+        assert "That takes 3 days: 10 credits are ours now, 10 a day" in " ".join(
+            told.stdout.split()
+        )
         assert credits_used(bench) == 0
 
 
