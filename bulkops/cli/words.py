@@ -97,12 +97,8 @@ def _plan_notes(prepared: Prepared, cost: Cost) -> list[str]:
 def _cost_notes(cost: Cost) -> list[str]:
     """Return in sentences what a plan takes of time and credits."""
     basis = f"{cost.latency_s:.2g} s, {cost.basis}"
-    notes = [
-        (
-            f"About {duration(cost.seconds)} with {cost.concurrency} calls in flight, if a call takes "
-            f"{basis}; {cost.share_of_day:.1%} of a day's credits."
-        )
-    ]
+    time = f"About {duration(cost.seconds)} with {cost.concurrency} calls in flight"
+    notes = [f"{time}, if a call takes {basis}; {cost.share_of_day:.1%} of a day's credits."]
     if cost.captures:
         notes.append(f"{cost.captures:,} of {cost.credits:,} calls are reads (capture).")
     if cost.days > 1:
