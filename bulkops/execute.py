@@ -200,8 +200,7 @@ def settings_of(config: Config) -> Settings:
     waits = pacing.Waits(retry_s=limits.retry_wait_s, locked_s=limits.locked_wait_s)
     return Settings(
         api=Api(config.api.product, config.api.version),
-        # While some write down what came of their calls, others keep all slots taken.
-        workers=limits.ceiling + max(2, limits.ceiling // 5),
+        workers=limits.ceiling,
         policy=Policy(limits.attempts, waits),
         intervals=Intervals(
             config.follow.first_interval_s,

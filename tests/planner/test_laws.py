@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bulkops.model import Batch, merge_items
 from bulkops.operations import SPECS
+from bulkops.operations.related_records import MIRRORS
 from bulkops.spec import CallLimits
 
 Row = Mapping[str, str]
@@ -199,7 +200,7 @@ def check_batch(batch: Batch, rows: Sequence[Row], limits: CallLimits) -> None:
     assert 1 <= len(items) <= spec.capacity(limits)
     assert spec.id_characters is None or len(joined) <= spec.id_characters
     for each in batch.operations:
-        row = rows[each.line - 1]
+        row = from_side_of(batch, rows[each.line - 1])
         assert row["op"] == spec.op
         assert (row.get("related_list") == "Contact_Roles") == (spec.related_list is not None)
         assert {
@@ -214,6 +215,16 @@ def check_batch(batch: Batch, rows: Sequence[Row], limits: CallLimits) -> None:
             each.item,
             each.members,
         )
+
+
+def from_side_of(batch: Batch, row: Row) -> Row:
+    """Return a row about a relation of two sides as it reads from the side that is called."""
+    side = (row.get("module", ""), row.get("related_list", ""))
+    called = (batch.route.module, batch.route.related_list)
+    if side == called or MIRRORS.get(side) != called:
+        return row
+    ends = {"record_id": row["related_id"], "related_id": row["record_id"]}
+    return {**row, "module": called[0], "related_list": called[1], **ends}
 
 
 def nothing_is_parted(batches: Sequence[Batch]) -> bool:
