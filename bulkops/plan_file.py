@@ -56,7 +56,7 @@ def read_batches(plan: Path, settled: LineSet | None = None) -> Iterator[tuple[i
         unsettled = "true"
         if settled:
             highest = connection.execute(
-                "SELECT max(list_max(list_transform(operations, lambda each: each.line))) "
+                f"SELECT max(list_max({_each('each.line')})) "
                 "FROM read_parquet(?, hive_partitioning = false)",
                 [pattern(plan)],
             ).fetchone()
@@ -104,7 +104,7 @@ def batch_of_line(plan: Path, line: int) -> Batch | None:
         row = connection.execute(
             f"SELECT {_STORED} "
             "FROM read_parquet(?, hive_partitioning = false) "
-            "WHERE list_contains(list_transform(operations, lambda each: each.line), ?)",
+            f"WHERE list_contains({_each('each.line')}, ?)",
             [pattern(plan), line],
         ).fetchone()
     return None if row is None else _batch(row)

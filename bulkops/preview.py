@@ -17,6 +17,7 @@ import orjson
 
 from bulkops.config import Config
 from bulkops.credits import budget_of, ledger_of
+from bulkops.last_note import last_note
 from bulkops.manifest.sql import pattern
 from bulkops.model import Api, Batch, merge_items
 from bulkops.operations import SPECS
@@ -25,7 +26,6 @@ from bulkops.planner.summary import ASSUMED_LATENCY_S
 from bulkops.prepare import Prepared
 from bulkops.rundir import RunDirectory
 
-_TAIL_BYTES = 4096
 _LINES_SHOWN = 10
 
 
@@ -96,25 +96,10 @@ def _measured(prepared: Prepared, config: Config) -> tuple[float, str]:
         described = (run.read_description() or {}).get("config", {})
         if described.get("api", {}).get("base_url") != config.public()["api"]["base_url"]:
             continue
-        found = _latency_in(run)
-        if found:
-            return found, f"measured by {run.name}"
+        found = last_note(run).get("latency_s")
+        if isinstance(found, int | float) and found:
+            return float(found), f"measured by {run.name}"
     return ASSUMED_LATENCY_S, "assumed"
-
-
-def _latency_in(run: RunDirectory) -> float | None:
-    """Return the mean seconds of a call that the last end of a run noted."""
-    with run.checkpoint.open("rb") as file:
-        file.seek(max(0, run.checkpoint.stat().st_size - _TAIL_BYTES))
-        lines = file.read().split(b"\n")
-    for line in reversed(lines):
-        if b'"latency_s"' in line:
-            try:
-                found = orjson.loads(line)["latency_s"]
-            except (orjson.JSONDecodeError, KeyError):
-                continue
-            return float(found) if isinstance(found, int | float) else None
-    return None
 
 
 def sample(prepared: Prepared, config: Config, count: int) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bulkops.model import Api, Batch, Learnt, Operation, Outcome, Status, merge_items
+from bulkops.observe import Observer
 from bulkops.operations import SPECS
 from bulkops.reader import Reader, Refusal
 from bulkops.spec import Spec, Wish
@@ -22,18 +23,10 @@ async def probe(
     and, as `unknown`, of all where the server refuses to say. Raises what `Reader.read` raises.
     """
     spec = SPECS[batch.spec]
-    assert spec.probe is not None
-    present: set[tuple[str, str]] = set()
-    for request in spec.probe.requests(api, batch.route, merge_items(operations)):
-        body = await reader.read(request)
-        if isinstance(body, Refusal) and body.code in spec.probe.absent_codes:
-            continue
-        shown = None if isinstance(body, Refusal) else spec.probe.present(body)
-        if shown is None:
-            why = body.message if isinstance(body, Refusal) else "what it shows cannot be read"
-            words = f"the server does not say what is there ({why})"
-            return [_unknown(each, given_up, words) for each in operations]
-        present |= shown
+    present = await Observer(reader, api).present(spec, batch.route, merge_items(operations))
+    if isinstance(present, Refusal):
+        words = f"the server does not say what is there ({present.message})"
+        return [_unknown(each, given_up, words) for each in operations]
     return [_outcome(spec, each, present, given_up) for each in operations]
 
 
@@ -43,7 +36,7 @@ def _unknown(operation: Operation, given_up: Outcome, why: str) -> Outcome:
 
 
 def _outcome(
-    spec: Spec, operation: Operation, present: set[tuple[str, str]], given_up: Outcome
+    spec: Spec, operation: Operation, present: frozenset[tuple[str, str]], given_up: Outcome
 ) -> Outcome:
     shown = [(operation.item, member) in present for member in operation.members or ("",)]
     reached = all(shown) if spec.wish is Wish.PRESENT else not any(shown)
