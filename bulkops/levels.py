@@ -8,8 +8,6 @@ the ceiling of a run, and that it cannot be written stops nobody.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +17,7 @@ import structlog
 from platformdirs import user_state_path
 
 from bulkops.config import Config
+from bulkops.private_file import replace_privately
 
 #: More than this is no number of calls in flight.
 _MOST: Final = 1000
@@ -45,15 +44,7 @@ class LevelFile:
         newest = dict(list(kept.items())[-(_KEPT - 1) :])
         content = orjson.dumps({**newest, self.key: level})
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".levels-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(content)
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            replace_privately(self.path, content)
         except OSError as error:
             self._complain(f"cannot be written: {error.strerror}")
 

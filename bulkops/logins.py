@@ -6,9 +6,6 @@ One for each product and accounts server, so that what was granted by one is nev
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +15,7 @@ import orjson
 from platformdirs import user_config_path
 
 from bulkops.errors import UsageError
+from bulkops.private_file import read_with_mode, replace_privately
 
 SCHEMA_VERSION: Final = 1
 
@@ -57,18 +55,8 @@ class LoginFile:
         kept = {key: asdict(each) for key, each in self._read().items()}
         content = {"v": SCHEMA_VERSION, "logins": {**kept, self._key: asdict(login)}}
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # For its owner alone from its first byte on.
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".logins-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            packed = orjson.dumps(content, option=orjson.OPT_INDENT_2)
+            replace_privately(self.path, packed, durable=True)
         except OSError as error:
             raise UsageError(
                 f"{self.path}: the login cannot be kept: {error.strerror}; "
@@ -81,9 +69,7 @@ class LoginFile:
 
     def _read(self) -> dict[str, Login]:
         try:
-            with self.path.open("rb") as stream:
-                mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-                content = stream.read()
+            content, mode = read_with_mode(self.path)
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -4,9 +4,6 @@ Keep access tokens across restarts, in a file for its owner alone.
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,6 +12,7 @@ import orjson
 from platformdirs import user_cache_path
 
 from bulkops.errors import AuthError
+from bulkops.private_file import read_with_mode, replace_privately
 
 #: A token is renewed this long before it ends, but never in the first three quarters of its life.
 _MARGIN_S: Final = 300.0
@@ -65,15 +63,7 @@ class TokenCache:
         kept = {k: t for k, t in self._read().items() if t.expires_at > token.issued_at}
         content = orjson.dumps({**kept, self.key: token})
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".tokens-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(content)
-                os.replace(name, self.path)  # noqa: PTH105  (a path would say no more)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            replace_privately(self.path, content)
         except OSError as error:
             raise AuthError(
                 f"{self.path}: the token cannot be kept: {error.strerror}; "
@@ -82,9 +72,7 @@ class TokenCache:
 
     def _read(self) -> dict[str, Token]:
         try:
-            with self.path.open("rb") as stream:
-                mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-                content = stream.read()
+            content, mode = read_with_mode(self.path)
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -95,10 +83,10 @@ class TokenCache:
                 f"file for its owner alone: chmod 600 {self.path}, or delete it"
             )
         try:
-            content = orjson.loads(content)
+            found = orjson.loads(content)
         except orjson.JSONDecodeError:
             return {}
-        entries = content.items() if isinstance(content, dict) else ()
+        entries = found.items() if isinstance(found, dict) else ()
         return {key: token for key, entry in entries if (token := _stored(entry))}
 
 

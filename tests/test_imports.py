@@ -56,6 +56,7 @@ FLOORS: dict[int, set[str]] = {
             "levels",
             "metrics",
             "preview",
+            "private_file",
             "prepare",
             "products",
             "reconcile_section",
