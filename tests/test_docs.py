@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bulkops.errors import ExitCode
-from bulkops.operations import SPECS
+from bulkops.rules.operations import SPECS
 
 _README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -27,14 +27,14 @@ from bulkops.cli.common import (
 from bulkops.cli.console import say
 from bulkops.cli.look import RunArgument
 from bulkops.cli.plan_run import Yes, carry_out
-from bulkops.config import Config
+from bulkops.engine.hooks import announcing
+from bulkops.engine.undo import Undoing, undo_of
+from bulkops.engine.verify import CLAIMS, Claims, Verification, Which, parse_lines, verified
 from bulkops.errors import ExitCode, PlanStaleError, UsageError
-from bulkops.hooks import announcing
+from bulkops.files.config import Config
+from bulkops.files.prepare import Asked, Prepared, prepare
+from bulkops.files.rundir import RunDirectory
 from bulkops.model import WANTED
-from bulkops.prepare import Asked, Prepared, prepare
-from bulkops.rundir import RunDirectory
-from bulkops.undo import Undoing, undo_of
-from bulkops.verify import CLAIMS, Claims, Verification, Which, parse_lines, verified
 
 Lines = Annotated[
     str | None, typer.Option("--lines", metavar="5,7-9", help="These lines of the manifest alone.")

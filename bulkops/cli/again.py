@@ -23,11 +23,11 @@ from bulkops.cli.common import (
 from bulkops.cli.display import planning
 from bulkops.cli.measure import MetricsPath, with_metrics
 from bulkops.cli.plan_run import MaxCredits, Wait, Yes, carry_out
-from bulkops.config import load_config
-from bulkops.hooks import announcing
-from bulkops.prepare import prepare
-from bulkops.retry import free_beside, retry_of
-from bulkops.rig import Manner
+from bulkops.engine.hooks import announcing
+from bulkops.engine.retry import free_beside, retry_of
+from bulkops.engine.rig import Manner
+from bulkops.files.config import load_config
+from bulkops.files.prepare import prepare
 
 
 def register(app: typer.Typer) -> None:

@@ -16,11 +16,11 @@ import typer
 from rich.console import Console
 
 from bulkops.cli.console import PlainConsole, abandon
-from bulkops.config import Config, load_config
+from bulkops.cli.log import Redactor, configure
 from bulkops.errors import NotConfirmedError, UsageError
-from bulkops.log import Redactor, configure
-from bulkops.manifest import Format
-from bulkops.rundir import RunDirectory, find_run
+from bulkops.files.config import Config, load_config
+from bulkops.files.manifest import Format
+from bulkops.files.rundir import RunDirectory, find_run
 
 ConfigPath = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")

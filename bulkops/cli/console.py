@@ -16,7 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from bulkops.log import printable
+from bulkops.cli.log import printable
 
 
 class PlainConsole(Console):

@@ -23,8 +23,8 @@ from rich.text import Text
 
 from bulkops.cli.standing import facts, picture
 from bulkops.cli.words import duration
-from bulkops.execute import Watch
-from bulkops.planner.phases import Phase, Told
+from bulkops.engine.execute import Watch
+from bulkops.files.planner.phases import Phase, Told
 
 _EVERY_S = 5.0
 _PER_SECOND = 4

@@ -15,12 +15,12 @@ import typer
 
 from bulkops.cli.common import Quiet, Verbose, begin, pairs, talk
 from bulkops.cli.console import say
+from bulkops.cli.demo import begun_emulator, demo_config, write_demo
 from bulkops.cli.display import planning
 from bulkops.cli.plan_run import carry_out
-from bulkops.demo import begun_emulator, demo_config, write_demo
 from bulkops.emulator import Behaviour, Clock, load_faults, open_world, parse_size, serve
 from bulkops.errors import UsageError
-from bulkops.prepare import Asked, prepare
+from bulkops.files.prepare import Asked, prepare
 
 
 def register(app: typer.Typer) -> None:

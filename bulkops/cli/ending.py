@@ -17,14 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from bulkops.cli.words import short
+from bulkops.engine.execute import Ended
 from bulkops.errors import ExitCode
-from bulkops.execute import Ended
-from bulkops.explain import explain
-from bulkops.manifest.places import say_place
+from bulkops.files.manifest.places import say_place
+from bulkops.files.outcomes import UNFINISHED, count_outcomes
+from bulkops.files.prepare import Prepared
+from bulkops.files.refusals import Reason, reasons_of
 from bulkops.model import Status
-from bulkops.outcomes import UNFINISHED, count_outcomes
-from bulkops.prepare import Prepared
-from bulkops.refusals import Reason, reasons_of
+from bulkops.rules.explain import explain
 
 _SHOWN_REASONS = 8
 _LONGEST_MESSAGE = 160

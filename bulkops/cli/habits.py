@@ -15,15 +15,6 @@ import orjson
 import typer
 from pydantic import SecretStr
 
-from bulkops.check import (
-    Finding,
-    State,
-    Wants,
-    exit_code,
-    look_here,
-    look_there,
-    wants_of,
-)
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
@@ -37,14 +28,23 @@ from bulkops.cli.common import (
     talk,
 )
 from bulkops.cli.console import say
-from bulkops.config import Config, load_config
+from bulkops.engine.check import (
+    Finding,
+    State,
+    Wants,
+    exit_code,
+    look_here,
+    look_there,
+    wants_of,
+)
 from bulkops.errors import ExitCode, UsageError
-from bulkops.grant import exchange_code
-from bulkops.logins import Login
-from bulkops.prepare import ask, prepare
-from bulkops.rundir import RunDirectory
-from bulkops.sections import SECRET_KEYS
-from bulkops.transport import accounts_session
+from bulkops.files.config import Config, load_config
+from bulkops.files.logins import Login
+from bulkops.files.prepare import ask, prepare
+from bulkops.files.rundir import RunDirectory
+from bulkops.files.sections import SECRET_KEYS
+from bulkops.wire.grant import exchange_code
+from bulkops.wire.transport import accounts_session
 
 _SIGNS = {State.OK: "ok", State.LOOK: "look", State.UNKNOWN: "?", State.WRONG: "WRONG"}
 _MASKED = "********"

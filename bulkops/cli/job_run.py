@@ -18,16 +18,16 @@ from rich.markup import escape
 
 from bulkops.cli.common import print_json, talk
 from bulkops.cli.display import planning
-from bulkops.config import Config
+from bulkops.engine.hooks import FINISHED, Ending, announcing
+from bulkops.engine.jobs import JobHome, Start, remove_old, start_of
+from bulkops.engine.jobs.runs import all_runs, runs_of
+from bulkops.engine.reconcile.asking import Asking
+from bulkops.engine.reconcile.home import Home
 from bulkops.errors import BulkopsError, ExitCode, LockedError, UsageError
-from bulkops.hooks import FINISHED, Ending, announcing
-from bulkops.jobfile import Job
-from bulkops.jobs import JobHome, Start, remove_old, start_of
-from bulkops.jobs.runs import all_runs, runs_of
-from bulkops.prepare import Asked, prepare
-from bulkops.reconcile.asking import Asking
-from bulkops.reconcile.home import Home
-from bulkops.rundir import RunDirectory
+from bulkops.files.config import Config
+from bulkops.files.jobfile import Job
+from bulkops.files.prepare import Asked, prepare
+from bulkops.files.rundir import RunDirectory
 
 
 class Locked(StrEnum):

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from bulkops import jobfile
 from bulkops.cli.common import AsJson, ConfigPath, begin, print_json
 from bulkops.cli.console import say
-from bulkops.config import Config
+from bulkops.engine.jobs import JobHome
 from bulkops.errors import ExitCode, UsageError
-from bulkops.jobs import JobHome
+from bulkops.files import jobfile
+from bulkops.files.config import Config
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of job files.")]
 

@@ -17,12 +17,12 @@ import typer
 
 from bulkops.cli.common import ConfigPath, begin, named_run, talk
 from bulkops.cli.console import say
+from bulkops.cli.log import json_printable
 from bulkops.errors import BulkopsError, UsageError
-from bulkops.log import json_printable
+from bulkops.files.outcomes import copy_outcomes, read_outcomes, to_line
+from bulkops.files.repair import repair
+from bulkops.files.rundir import RunDirectory
 from bulkops.model import Status
-from bulkops.outcomes import copy_outcomes, read_outcomes, to_line
-from bulkops.repair import repair
-from bulkops.rundir import RunDirectory
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")]
 _FORMATS = ("jsonl", "csv", "parquet")

@@ -14,10 +14,10 @@ import structlog
 import typer
 
 from bulkops.cli.display import Look, every
-from bulkops.config import Config
 from bulkops.errors import BulkopsError, ExitCode, LockedError, UsageError
-from bulkops.metrics import MetricsFile
-from bulkops.prepare import Asked, Prepared
+from bulkops.files.config import Config
+from bulkops.files.metrics import MetricsFile
+from bulkops.files.prepare import Asked, Prepared
 
 MetricsPath = Annotated[
     Path | None,

@@ -14,7 +14,6 @@ from typing import Annotated
 
 import typer
 
-from bulkops import jobfile
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
@@ -37,21 +36,22 @@ from bulkops.cli.console import say
 from bulkops.cli.display import planning, watching
 from bulkops.cli.ending import print_end
 from bulkops.cli.job_run import IfLocked, Way, in_turn, run_job
+from bulkops.cli.log import Redactor
 from bulkops.cli.measure import MetricsPath, measuring, with_metrics
 from bulkops.cli.preview import Explain, Latency, Sample, tell_about, tell_sample
 from bulkops.cli.words import plan_table, print_plan
-from bulkops.config import Config, load_config
+from bulkops.engine.execute import Ended, execute, final_code, progress_of, tally_of
+from bulkops.engine.hooks import FINISHED, Ending, announcing
+from bulkops.engine.jobs import Start
+from bulkops.engine.rig import Manner
 from bulkops.errors import ExitCode, UsageError
-from bulkops.execute import Ended, execute, final_code, progress_of, tally_of
-from bulkops.hooks import FINISHED, Ending, announcing
-from bulkops.jobs import Start
-from bulkops.log import Redactor
-from bulkops.manifest import Format
-from bulkops.manifest.places import say_place
-from bulkops.outcomes import count_outcomes
-from bulkops.prepare import Asked, Prepared, ask, prepare
-from bulkops.preview import Cost, cost_of
-from bulkops.rig import Manner
+from bulkops.files import jobfile
+from bulkops.files.config import Config, load_config
+from bulkops.files.manifest import Format
+from bulkops.files.manifest.places import say_place
+from bulkops.files.outcomes import count_outcomes
+from bulkops.files.prepare import Asked, Prepared, ask, prepare
+from bulkops.files.preview import Cost, cost_of
 
 Manifests = Annotated[
     list[Path],

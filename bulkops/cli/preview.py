@@ -13,11 +13,11 @@ import typer
 from bulkops.cli.common import print_json
 from bulkops.cli.console import say
 from bulkops.cli.words import short
-from bulkops.config import Config
 from bulkops.errors import UsageError
-from bulkops.manifest.places import say_place
-from bulkops.prepare import Prepared
-from bulkops.preview import explain, sample
+from bulkops.files.config import Config
+from bulkops.files.manifest.places import say_place
+from bulkops.files.prepare import Prepared
+from bulkops.files.preview import explain, sample
 
 Latency = Annotated[
     float | None,

@@ -25,8 +25,8 @@ from bulkops.cli.common import (
 )
 from bulkops.cli.plan_run import MaxCredits, Wait, Yes
 from bulkops.cli.reconciling import reconcile_as_asked
-from bulkops.reconcile import Asking
-from bulkops.rig import Manner
+from bulkops.engine.reconcile import Asking
+from bulkops.engine.rig import Manner
 
 Desired = Annotated[
     list[Path],

@@ -15,19 +15,19 @@ from typing import Any
 import structlog
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bulkops import jobfile
 from bulkops.cli.common import begin, print_json, talk
+from bulkops.cli.log import Redactor
 from bulkops.cli.plan_run import carry_out
-from bulkops.config import Config, load_config, merged
+from bulkops.engine.execute import progress_of
+from bulkops.engine.hooks import announcing
+from bulkops.engine.reconcile import Asking, Found, Home, Means, Preview, reconcile, settle
+from bulkops.engine.rig import Manner
 from bulkops.errors import ExitCode, UsageError
-from bulkops.execute import progress_of
-from bulkops.hooks import announcing
-from bulkops.jobfile import Job
-from bulkops.log import Redactor
-from bulkops.outcomes import count_outcomes
-from bulkops.prepare import prepare
-from bulkops.reconcile import Asking, Found, Home, Means, Preview, reconcile, settle
-from bulkops.rig import Manner
+from bulkops.files import jobfile
+from bulkops.files.config import Config, load_config, merged
+from bulkops.files.jobfile import Job
+from bulkops.files.outcomes import count_outcomes
+from bulkops.files.prepare import prepare
 
 _EVERY_S = 5.0
 

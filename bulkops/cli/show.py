@@ -11,8 +11,8 @@ import typer
 
 from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, print_json
 from bulkops.cli.console import say
+from bulkops.engine.report import read_figures, to_json, write_report
 from bulkops.errors import UsageError
-from bulkops.report import read_figures, to_json, write_report
 
 
 def register(app: typer.Typer) -> None:

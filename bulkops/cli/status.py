@@ -13,16 +13,16 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from bulkops import ctl
 from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, print_json, print_to
 from bulkops.cli.display import is_live, live
 from bulkops.cli.look import RunArgument
 from bulkops.cli.standing import paragraphs, percent, picture
 from bulkops.cli.words import short
+from bulkops.engine import ctl
+from bulkops.engine.execute import final_code, progress_of, tally_of
 from bulkops.errors import ExitCode, UsageError
-from bulkops.execute import final_code, progress_of, tally_of
-from bulkops.prepare import load
-from bulkops.rundir import RunDirectory
+from bulkops.files.prepare import load
+from bulkops.files.rundir import RunDirectory
 
 #: A reading of the log may take no more than this part of the time.
 _SHARE = 0.2

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bulkops import ctl
 from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, pairs, print_json
 from bulkops.cli.console import say
+from bulkops.engine import ctl
 from bulkops.errors import UsageError
 
 _ACTIONS = ("status", "pause", "resume", "drain", "set")

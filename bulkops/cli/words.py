@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from bulkops.cli.console import PlainConsole
-from bulkops.log import printable
-from bulkops.manifest.places import say_place
-from bulkops.planner.summary import Relation, Share
-from bulkops.prepare import Prepared
-from bulkops.preview import Cost
+from bulkops.cli.log import printable
+from bulkops.files.manifest.places import say_place
+from bulkops.files.planner.summary import Relation, Share
+from bulkops.files.prepare import Prepared
+from bulkops.files.preview import Cost
 
 _MOST_MODULES = 30
 

@@ -33,20 +33,20 @@ from typing import Any
 import aiohttp
 import structlog
 
-from bulkops.auth import TokenSource
-from bulkops.config import Config
-from bulkops.credits import budget_of, ledger_of
 from bulkops.errors import BulkopsError
-from bulkops.holds import Holds
-from bulkops.limiter import Limiter
+from bulkops.files.config import Config
+from bulkops.files.credits import budget_of, ledger_of
+from bulkops.files.token_cache import Token
 from bulkops.model import Exchange, Reply, Request
-from bulkops.pacing import Waits
-from bulkops.purse import Purse
-from bulkops.stop import Stop
-from bulkops.tally import Tally
-from bulkops.token_cache import Token
-from bulkops.transport import Transport
-from bulkops.wire import Wire
+from bulkops.rules.pacing import Waits
+from bulkops.rules.tally import Tally
+from bulkops.wire.auth import TokenSource
+from bulkops.wire.call import Wire
+from bulkops.wire.holds import Holds
+from bulkops.wire.limiter import Limiter
+from bulkops.wire.purse import Purse
+from bulkops.wire.stop import Stop
+from bulkops.wire.transport import Transport
 
 _MEDIAN_S, _SIGMA = 0.3, 0.5
 _MEAN_S = _MEDIAN_S * math.exp(_SIGMA**2 / 2)

@@ -108,8 +108,8 @@ def bare(task: Task) -> int:
 
 def plan(task: Task) -> int:
     """Plan the file as `bulkops plan` does, its digest and the two stored files included."""
-    from bulkops.manifest import inspect
-    from bulkops.planner import Wanted, make_plan
+    from bulkops.files.manifest import inspect
+    from bulkops.files.planner import Wanted, make_plan
 
     planned = make_plan(
         inspect(task.file),
@@ -124,7 +124,7 @@ def plan(task: Task) -> int:
 
 def read(task: Task) -> int:
     """Read every batch of the stored plan, as a run does."""
-    from bulkops.plan_file import read_batches
+    from bulkops.files.plan_file import read_batches
 
     return sum(1 for _ in read_batches(task.folder / "plan.parquet"))
 

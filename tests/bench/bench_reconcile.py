@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bulkops.config import Config
-from bulkops.reconcile import Asking, Home, Means, reconcile
+from bulkops.engine.reconcile import Asking, Home, Means, reconcile
+from bulkops.files.config import Config
 
 _HEADER = "module,record_id,related_list,related_id,Member_Status\n"
 _FIRST_ID = 4_150_868_000_000_000_000

@@ -60,7 +60,7 @@ def by_duckdb(path: Path) -> int:
 
 def by_bulkops(path: Path) -> int:
     """Open the run as `bulkops run` does."""
-    from bulkops.resume import read_progress
+    from bulkops.files.resume import read_progress
 
     return len(read_progress(path, mend=False).settled)
 

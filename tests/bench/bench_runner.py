@@ -37,22 +37,22 @@ import aiohttp
 import orjson
 import structlog
 
-from bulkops.auth import TokenSource
-from bulkops.checkpoint import Checkpoint, header
-from bulkops.config import Config
-from bulkops.credits import budget_of, ledger_of
-from bulkops.execute import settings_of
-from bulkops.holds import Holds
-from bulkops.limiter import Limiter
-from bulkops.plan_file import read_batches
-from bulkops.prepare import Asked, Prepared, prepare
-from bulkops.progress import Progress
-from bulkops.purse import Purse
-from bulkops.runner import Runner
-from bulkops.stop import Stop
-from bulkops.tally import Tally
-from bulkops.transport import Transport
-from bulkops.wire import Wire
+from bulkops.engine.execute import settings_of
+from bulkops.engine.runner import Runner
+from bulkops.files.checkpoint import Checkpoint, header
+from bulkops.files.config import Config
+from bulkops.files.credits import budget_of, ledger_of
+from bulkops.files.plan_file import read_batches
+from bulkops.files.prepare import Asked, Prepared, prepare
+from bulkops.rules.progress import Progress
+from bulkops.rules.tally import Tally
+from bulkops.wire.auth import TokenSource
+from bulkops.wire.call import Wire
+from bulkops.wire.holds import Holds
+from bulkops.wire.limiter import Limiter
+from bulkops.wire.purse import Purse
+from bulkops.wire.stop import Stop
+from bulkops.wire.transport import Transport
 
 _FIRST_PRODUCT = 4_150_868_000_001_000_000
 _FIRST_DEAL = 4_150_868_000_100_000_000

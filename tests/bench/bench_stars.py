@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bulkops.planner.stars import WORK, Bound, calls, fewest
-from bulkops.planner.stars.graph import Codes, Mask
-from bulkops.planner.stars.load import by_load
+from bulkops.files.planner.stars import WORK, Bound, calls, fewest
+from bulkops.files.planner.stars.graph import Codes, Mask
+from bulkops.files.planner.stars.load import by_load
 
 CAP = 100
 Edges = tuple[Codes, Codes]

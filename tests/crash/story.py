@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bulkops.outcomes import read_outcomes
-from bulkops.rundir import RunDirectory
+from bulkops.files.outcomes import read_outcomes
+from bulkops.files.rundir import RunDirectory
 from tests.crash.oracle import Effect, Tally, compare, effects_of, ended_jobs
 from tests.e2e.harness import Bench, is_write, read_rows
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bulkops.demo import write_demo
+from bulkops.cli.demo import write_demo
 from tests.crash.oracle import Tally
 from tests.crash.story import Story, emulator_on
 from tests.crash.test_power import asked_more_than_sent

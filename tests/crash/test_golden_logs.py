@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkops.progress import Progress
-from bulkops.resume import read_progress
+from bulkops.files.resume import read_progress
+from bulkops.rules.progress import Progress
 
 _FOLDER = Path(__file__).parent.parent / "data" / "checkpoints"
 _PLAN = "13089991603418178704341517758083022618-235972650754348361425497109173383440303"

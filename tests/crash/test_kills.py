@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bulkops.demo import write_demo
+from bulkops.cli.demo import write_demo
 from tests.crash.oracle import Tally
 from tests.crash.story import Story, emulator_on, kill_at_random
 

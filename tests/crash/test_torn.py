@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from bulkops.demo import write_demo
-from bulkops.progress import Progress
-from bulkops.resume import read_progress
+from bulkops.cli.demo import write_demo
+from bulkops.files.resume import read_progress
+from bulkops.rules.progress import Progress
 from tests.crash.oracle import Effect, Tally, asked_of, effects_of, wished
 from tests.crash.story import Story, emulator_on
 from tests.e2e.harness import Bench, apply, is_write, read_rows, truth

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bulkops.demo import write_demo
+from bulkops.cli.demo import write_demo
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkops.demo import write_demo
+from bulkops.cli.demo import write_demo
 from tests.e2e.conftest import Sample
 from tests.e2e.harness import (
     CREDENTIALS,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.e2e.harness import Bench, emulator, interrupt, wait_for
 from tests.e2e.test_steering import couples, ctl, finish, hurry, until
-from tests.test_metrics import Parsed, parse, value_of
+from tests.files.test_metrics import Parsed, parse, value_of
 
 _SINGLY = {"BULKOPS_LIMITS__IDS_PER_CALL": "1", "BULKOPS_LIMITS__CONCURRENCY": "4"}
 _SLOW = {"latency_median_s": 0.1, "latency_sigma": 0.0}

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from bulkops.ctl import ask
+from bulkops.engine.ctl import ask
 from tests.e2e.harness import Bench, emulator, interrupt, wait_for, wait_for_socket
 
 _HEADER = "op,module,record_id,related_list,related_id\n"

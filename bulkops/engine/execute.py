@@ -1,0 +1,234 @@
+"""
+Carry out a prepared run from the lock to the last derived file, and say how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+
+from bulkops.engine.recorder import Thresholds
+from bulkops.engine.report import write_report
+from bulkops.engine.rig import Manner, rigged
+from bulkops.engine.runner import Runner, Settings
+from bulkops.engine.signals import draining
+from bulkops.errors import BulkopsError, ExitCode, PlanStaleError
+from bulkops.files.checkpoint import Checkpoint, header
+from bulkops.files.config import Config
+from bulkops.files.outcomes import copy_outcomes, count_outcomes, write_failed
+from bulkops.files.prepare import Prepared
+from bulkops.files.refusals import refused_so_far
+from bulkops.files.resume import read_progress
+from bulkops.files.rundir import sync_folder, write_atomically
+from bulkops.model import Api, Status
+from bulkops.rules import pacing
+from bulkops.rules.progress import Progress
+from bulkops.rules.retrying import Policy
+from bulkops.rules.tally import Tally
+from bulkops.rules.watches import Intervals
+from bulkops.wire.stop import Stop
+
+_PERMISSION = frozenset(
+    {"AUTHORIZATION_FAILED", "NO_PERMISSION", "OAUTH_SCOPE_MISMATCH", "PERMISSION_DENIED"}
+)
+#: Is given what returns where a run stands, for whoever shows it.
+Watch = Callable[[Callable[[], Mapping[str, Any]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """
+    How a run ended. `reason` is empty unless it ended before every line was settled.
+    """
+
+    code: ExitCode
+    reason: str
+    tally: Tally
+
+
+def progress_of(prepared: Prepared, *, mend: bool) -> Progress:
+    """
+    Return where the run stands. Raises `PlanStaleError` if its log belongs to another plan.
+    """
+    progress = read_progress(prepared.run.checkpoint, mend=mend)
+    if progress.plan and progress.plan != prepared.digest:
+        raise PlanStaleError(
+            f"{prepared.run.checkpoint}: the log belongs to another plan than "
+            f"{prepared.run.plan.name}; start over with --new"
+        )
+    progress.rows = prepared.rows
+    return progress
+
+
+def tally_of(prepared: Prepared, progress: Progress) -> Tally:
+    """Return the counts to go on from; what is not known for good is counted when it is."""
+    tally = Tally(
+        rows=prepared.rows,
+        planned_lines=prepared.summary.total.sent,
+        planned_calls=prepared.summary.total.calls,
+        statuses=progress.statuses.copy(),
+        calls=progress.calls.count + progress.reads,
+    )
+    # Lines that are open again have no reason yet.
+    for each in refused_so_far(prepared.run) if prepared.run.checkpoint.exists() else ():
+        if progress.statuses[each.status]:
+            tally.refusals.add(each.status, each.code, each.message, each.count)
+    return tally
+
+
+async def execute(
+    prepared: Prepared,
+    config: Config,
+    *,
+    remember_secret: Callable[[str], None],
+    watch: Watch = lambda _status: None,
+    manner: Manner = Manner(),  # noqa: B008  (frozen)
+) -> Ended:
+    """
+    Run, or go on with, a prepared plan, holding its lock.
+
+    `watch` is given, once, what returns where the run stands (`Steering.status`). The first SIGINT
+    or SIGTERM drains, the second stops at once; SIGHUP reads the limits again. Raises
+    `LockedError`, or what keeps the run from starting.
+    """
+    with prepared.run.locked():
+        progress = progress_of(prepared, mend=True)
+        reopened = progress.reopen() if manner.resume_stopped else 0
+        tally = tally_of(prepared, progress)
+        if prepared.run.checkpoint.exists() and progress.finished and not progress.unknown:
+            return Ended(final_code(tally), "", tally)
+        stop = Stop()
+        forbidden = False
+        with draining(stop), structlog.contextvars.bound_contextvars(run=prepared.run.name):
+            forbidden = await _run(
+                prepared,
+                config,
+                progress=progress,
+                tally=tally,
+                stop=stop,
+                remember_secret=remember_secret,
+                manner=manner,
+                reopened=reopened,
+                watch=watch,
+            )
+        reason = stop.reason if not progress.finished else None
+        if reason is None and not progress.finished:
+            reason = BulkopsError("the run ended with lines unsettled; run the same command again")
+        code = reason.exit_code if reason else final_code(tally)
+        if reason is None and forbidden and not tally.statuses[Status.SUCCEEDED]:
+            code = ExitCode.AUTH
+        derive(prepared)
+        return Ended(ExitCode(code), str(reason or ""), tally)
+
+
+def final_code(tally: Tally) -> ExitCode:
+    """Return the exit code of a run whose every line is settled."""
+    return ExitCode.OK if tally.wanted else ExitCode.INCOMPLETE
+
+
+async def _run(
+    prepared: Prepared,
+    config: Config,
+    *,
+    progress: Progress,
+    tally: Tally,
+    stop: Stop,
+    remember_secret: Callable[[str], None],
+    manner: Manner,
+    reopened: int,
+    watch: Watch,
+) -> bool:
+    """Run inside all that must be closed again; return whether permission was lacking."""
+    log = structlog.get_logger("bulkops.run")
+    settings = settings_of(config)
+    async with AsyncExitStack() as stack:
+        checkpoint = await stack.enter_async_context(
+            Checkpoint(prepared.run.checkpoint, fsync=config.run.durability == "fsync")
+        )
+        if not progress.plan:
+            # The name of the log must survive a power cut as well as what will stand in it.
+            sync_folder(prepared.run.path)
+            checkpoint.append(**header(prepared.run.name, prepared.digest, prepared.rows))
+        if reopened:
+            checkpoint.append(type="note", event="run.reopened", lines=reopened)
+        rig = await stack.enter_async_context(
+            rigged(
+                prepared.run.path,
+                config,
+                manner,
+                checkpoint=checkpoint,
+                policy=settings.policy,
+                stop=stop,
+                tally=tally,
+                remember_secret=remember_secret,
+            )
+        )
+        runner = Runner(
+            settings,
+            wire=rig.wire,
+            checkpoint=checkpoint,
+            progress=progress,
+            stop=stop,
+            tally=tally,
+        )
+        log.info("run.started", rows=prepared.rows, settled=len(progress.settled))
+        checkpoint.append(type="note", event="run.started")
+        rig.steering.look()
+        watch(rig.steering.status)
+        keeper = asyncio.create_task(rig.steering.keep())
+        try:
+            if not stop.asked:
+                await runner.run(plan=prepared.run.plan, rows=prepared.run.rows)
+        finally:
+            keeper.cancel()
+            event = "run.finished" if progress.finished else "run.stopped"
+            facts = {"calls": tally.fresh_calls, "latency_s": tally.latency_s}
+            checkpoint.append(type="note", event=event, reason=str(stop.reason or ""), **facts)
+            log.info(event, reason=str(stop.reason or ""), settled=len(progress.settled))
+        return any(halt.code in _PERMISSION for halt in runner.halts)
+
+
+def settings_of(config: Config) -> Settings:
+    """Return how to run, from the configuration."""
+    limits = config.limits
+    waits = pacing.Waits(retry_s=limits.retry_wait_s, locked_s=limits.locked_wait_s)
+    return Settings(
+        api=Api(config.api.product, config.api.version),
+        workers=limits.ceiling,
+        policy=Policy(limits.attempts, waits),
+        intervals=Intervals(
+            config.follow.first_interval_s,
+            config.follow.max_interval_s,
+            config.follow.timeout_s,
+        ),
+        thresholds=Thresholds(
+            config.stop.failed_ratio, config.stop.failed_after, config.stop.failed_in_a_row
+        ),
+        read_many=config.follow.bulk_read == "auto",
+        capture=config.run.capture == "fields",
+    )
+
+
+def derive(prepared: Prepared) -> dict[str, Any]:
+    """Write a run's `outcomes.csv`, `failed.csv`, `summary.json` and `report.html`."""
+    run = prepared.run
+    copy_outcomes(run, run.path / "outcomes.csv")
+    plan = prepared.description["plan"]
+    failed = write_failed(run, prepared.description)
+    summary = {
+        "run": run.name,
+        "manifest": prepared.description["manifest"],
+        "rows": prepared.rows,
+        "not_in_wanted_state": failed,
+        "outcomes": count_outcomes(run),
+        "plan": plan["summary"],
+    }
+    write_atomically(run.path / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+    write_report(run)
+    return summary

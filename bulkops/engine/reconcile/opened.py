@@ -1,0 +1,92 @@
+"""
+What reading needs: the wire of a configuration, within its limits and its window, without a plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bulkops.engine.execute import settings_of
+from bulkops.engine.reader import Reader
+from bulkops.engine.rig import Manner, rigged
+from bulkops.engine.signals import draining
+from bulkops.files.checkpoint import Checkpoint
+from bulkops.files.config import Config
+from bulkops.model import Api
+from bulkops.rules.tally import Tally
+from bulkops.wire.stop import EndingError, Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """
+    How this process goes about reading.
+
+    `told` is called with how many of how many questions are answered, and why no call leaves just
+    now, if none does.
+    """
+
+    remember_secret: Callable[[str], None]
+    manner: Manner = field(default_factory=Manner)
+    told: Callable[[int, int, Sequence[str]], None] = lambda _count, _all, _held: None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """
+    A reader, the log that goes with it, and the counts of both.
+    """
+
+    reader: Reader
+    api: Api
+    log: Checkpoint
+    tally: Tally
+
+
+@asynccontextmanager
+async def opened_reader(config: Config, log: Path, means: Means) -> AsyncIterator[Opened]:
+    """
+    Open what it takes to read, appending to `log`, whose folder is that of the run.
+
+    SIGINT and SIGTERM end reading, as the end of the window and of the credits do: whoever reads
+    then gets the reason, with its exit code.
+    """
+    settings, stop, tally = settings_of(config), Stop(), Tally()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(draining(stop))
+        checkpoint = await stack.enter_async_context(
+            Checkpoint(log, fsync=config.run.durability == "fsync")
+        )
+        rig = await stack.enter_async_context(
+            rigged(
+                log.parent,
+                config,
+                means.manner,
+                checkpoint=checkpoint,
+                policy=settings.policy,
+                stop=stop,
+                tally=tally,
+                remember_secret=means.remember_secret,
+            )
+        )
+        reader = Reader(
+            rig.wire,
+            checkpoint,
+            waits=settings.policy.waits,
+            attempts=settings.policy.attempts,
+            stop=stop,
+            tally=tally,
+        )
+        rig.steering.look()
+        keeper = asyncio.create_task(rig.steering.keep())
+        try:
+            yield Opened(reader, settings.api, checkpoint, tally)
+        except EndingError:
+            assert stop.reason is not None
+            raise stop.reason from None
+        finally:
+            keeper.cancel()

@@ -1,0 +1,73 @@
+"""
+What signals mean to a run: SIGINT and SIGTERM end it, SIGHUP has it read its limits again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bulkops.errors import ExitCode, SignalledError
+from bulkops.wire.stop import Stop
+
+
+@contextmanager
+def draining(stop: Stop) -> Iterator[None]:
+    """Drain at the first SIGINT or SIGTERM, stop at once at the second."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def take(number: int) -> None:
+        if isinstance(stop.reason, SignalledError):
+            task.cancel()
+        else:
+            stop.ask(_interrupted(number))
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, take, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not isinstance(stop.reason, SignalledError):
+            raise
+        # The second signal: what was under way is in the log as sent, and so in doubt.
+        task.uncancel()
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def hanging_up(stop: Stop, reread: Callable[[], None]) -> Iterator[None]:
+    """
+    Call `reread` at SIGHUP; but drain if the terminal has gone, which sends the same signal.
+    """
+    loop = asyncio.get_running_loop()
+    at_terminal = _at_terminal()
+
+    def take() -> None:
+        if at_terminal and not _at_terminal():
+            stop.ask(_interrupted(signal.SIGTERM))
+        else:
+            reread()
+
+    loop.add_signal_handler(signal.SIGHUP, take)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _interrupted(number: int) -> SignalledError:
+    code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+    return SignalledError("interrupted; run the same command again to go on", code)
+
+
+def _at_terminal() -> bool:
+    return sys.__stderr__ is not None and os.isatty(sys.__stderr__.fileno())

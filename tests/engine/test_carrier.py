@@ -1,0 +1,189 @@
+"""
+Carrying a batch over a real socket: what goes at once, what has to wait, and what is not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bulkops.errors import ExitCode, SignalledError
+from bulkops.model import Batch, Operation, Route
+from bulkops.rules.pacing import Waits
+from bulkops.rules.parcel import Parcel
+from bulkops.rules.parking import Load
+from tests.rigging import serving
+
+#: Waits that no test sits through.
+PATIENT = Waits(retry_s=60.0, locked_s=60.0, longest_s=60.0)
+
+Answer = Callable[[list[str]], tuple[int, Any]]
+
+
+class Server:
+    """Answers each call for its ids as the test says; remembers the ids of every call."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.calls: list[list[str]] = []
+        self._answer = answer
+
+    async def answer(self, request: web.Request) -> web.Response:
+        ids = request.query["ids"].split(",")
+        self.calls.append(ids)
+        status, body = self._answer(ids)
+        return web.json_response(body, status=status)
+
+
+def batch(count: int, number: int = 1) -> Batch:
+    operations = tuple(Operation(number * 100 + n, str(n)) for n in range(1, count + 1))
+    return Batch(number, "unlink", Route("Products", "500", "Deals"), operations, count)
+
+
+def said(code: str, **details: Any) -> dict[str, Any]:
+    status = "success" if code == "SUCCESS" else "error"
+    return {"code": code, "details": details, "message": "words", "status": status}
+
+
+def done(ids: list[str]) -> tuple[int, Any]:
+    return 200, {"data": [said("SUCCESS", id=each) for each in ids]}
+
+
+def due_now(parcels: tuple[Parcel, ...]) -> tuple[Parcel, ...]:
+    return tuple(replace(each, due=0.0) for each in parcels)
+
+
+def lines_of(parcels: tuple[Parcel, ...]) -> list[list[int]]:
+    return [[each.line for each in parcel.operations] for parcel in parcels]
+
+
+async def test_a_locked_line_waits_and_its_siblings_are_settled(tmp_path: Path) -> None:
+    """Carrying ends when nothing can go at once; nobody sleeps for the one that is locked."""
+
+    def answer(ids: list[str]) -> tuple[int, Any]:
+        items = [said("RECORD_LOCKED" if each == "2" else "SUCCESS", id=each) for each in ids]
+        return 207, {"data": items}
+
+    server = Server(answer)
+    async with serving(server, tmp_path / "log.jsonl", waits=PATIENT) as run:
+        left = await run.carrier.carry(Load(batch(3)))
+        assert lines_of(left) == [[102]]
+        assert left[0].due > asyncio.get_running_loop().time()
+        assert (left[0].locks, left[0].wait_s) == (1, 0.0)
+    assert run.outcomes == {101: ("succeeded", "SUCCESS"), 103: ("succeeded", "SUCCESS")}
+    assert len(server.calls) == 1
+
+
+async def test_a_fault_of_one_half_does_not_keep_the_other(tmp_path: Path) -> None:
+    """Of a poisoned batch everything is sent that can be, before its worker lets go of it."""
+
+    def answer(ids: list[str]) -> tuple[int, Any]:
+        if "1" in ids:
+            return 400, said("UNABLE_TO_PARSE_DATA_TYPE")
+        return (503, {}) if "4" in ids else done(ids)
+
+    server = Server(answer)
+    async with serving(server, tmp_path / "log.jsonl", waits=PATIENT) as run:
+        left = await run.carrier.carry(Load(batch(4)))
+    assert lines_of(left) == [[103, 104]]
+    assert run.outcomes == {
+        101: ("failed", "UNABLE_TO_PARSE_DATA_TYPE"),
+        102: ("succeeded", "SUCCESS"),
+    }
+
+
+async def test_a_parcel_that_is_not_due_is_handed_back_as_it_was(tmp_path: Path) -> None:
+    """A load comes back for its first parcel; the others keep their time."""
+    server = Server(done)
+    async with serving(server, tmp_path / "log.jsonl") as run:
+        whole = batch(2)
+        now = asyncio.get_running_loop().time()
+        first, second = (
+            run.carrier._whole(Batch(1, whole.spec, whole.route, (each,), 2), resent=False)
+            for each in whole.operations
+        )
+        later = replace(second, due=now + 60)
+        left = await run.carrier.carry(Load(whole, (replace(first, due=now), later)))
+        assert left == (later,)
+    assert server.calls == [["1"]]
+
+
+async def test_carrying_through_waits_for_what_is_locked(tmp_path: Path) -> None:
+    """What goes in order has nobody else to wait for it."""
+    locked = [True]
+
+    def answer(ids: list[str]) -> tuple[int, Any]:
+        return (400, said("RECORD_LOCKED")) if locked and locked.pop() else done(ids)
+
+    server = Server(answer)
+    async with serving(server, tmp_path / "log.jsonl") as run:
+        await run.carrier.carry_through(batch(2))
+    assert set(run.outcomes.values()) == {("succeeded", "SUCCESS")}
+    assert server.calls == [["1", "2"], ["1", "2"]]
+
+
+async def test_what_was_never_done_is_skipped_with_its_group_without_a_call(
+    tmp_path: Path,
+) -> None:
+    """Not only what was never sent: a line that was locked has surely not been done either."""
+    answers = [(400, said("RECORD_LOCKED")), (403, said("NO_PERMISSION"))]
+    server = Server(lambda _ids: answers.pop(0))
+    async with serving(server, tmp_path / "log.jsonl", waits=PATIENT) as run:
+        locked = batch(2)
+        left = await run.carrier.carry(Load(locked))
+        await run.carrier.carry(Load(batch(1, number=2)))
+        assert await run.carrier.carry(Load(locked, due_now(left))) == ()
+        assert await run.carrier.carry(Load(batch(3, number=3))) == ()
+    assert len(server.calls) == 2
+    statuses = {line: status for line, (status, _) in run.outcomes.items()}
+    assert statuses == {201: "failed"} | dict.fromkeys((101, 102, 301, 302, 303), "skipped")
+
+
+async def test_what_may_have_been_done_hears_its_answer_though_its_group_is_aborted(
+    tmp_path: Path,
+) -> None:
+    """A line of a call without an answer is never told as skipped."""
+    answers: list[tuple[int, Any]] = [(500, {}), (403, said("NO_PERMISSION"))]
+    server = Server(lambda ids: answers.pop(0) if answers else done(ids))
+    async with serving(server, tmp_path / "log.jsonl", waits=PATIENT) as run:
+        silent = batch(2)
+        left = await run.carrier.carry(Load(silent))
+        await run.carrier.carry(Load(batch(1, number=2)))
+        await run.carrier.carry(Load(silent, due_now(left)))
+    assert len(server.calls) == 3
+    assert {status for status, _ in run.outcomes.values()} == {"failed", "succeeded"}
+
+
+@pytest.mark.parametrize("status", [429, 400])
+async def test_who_is_refused_for_too_many_calls_is_not_parked(tmp_path: Path, status: int) -> None:
+    """That is everybody's trouble: its worker waits, and there is one less to be refused."""
+    answers: list[tuple[int, Any]] = [(status, said("TOO_MANY_REQUESTS"))]
+    server = Server(lambda ids: answers.pop(0) if answers else done(ids))
+    async with serving(server, tmp_path / "log.jsonl") as run:
+        assert await run.carrier.carry(Load(batch(2))) == ()
+    assert len(server.calls) == 2
+    assert run.tally.throttled == 1
+
+
+async def test_a_call_that_the_end_of_the_run_keeps_back_leaves_no_trace_of_trouble(
+    tmp_path: Path,
+) -> None:
+    """It was announced and did not leave: no line is settled, none is in doubt."""
+    server = Server(done)
+    async with serving(server, tmp_path / "log.jsonl") as run, AsyncExitStack() as others:
+        for _ in range(run.limiter.slots):
+            await others.enter_async_context(run.limiter.slot())
+        carrying = asyncio.create_task(run.carrier.carry(Load(batch(2))))
+        await asyncio.sleep(0.03)
+        assert not carrying.done()
+        run.stop.ask(SignalledError("interrupted", ExitCode.INTERRUPTED))
+        await asyncio.wait_for(carrying, 1.0)
+    assert run.outcomes == {}
+    assert server.calls == []
+    assert [each["doubtful"] for each in run.records("answer")] == [[]]
