@@ -8,15 +8,12 @@ https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.call import Refused
 from bulkops.emulator.envelope import refuse
-from bulkops.emulator.limits import ALLOWANCES, InFlight
-from bulkops.emulator.state.clients import Client
+from bulkops.emulator.limits import ALLOWANCES
 from bulkops.emulator.state.organisation import Organisation
-from bulkops.emulator.state.world import World
+from bulkops.emulator.state.world import Caller, World
 
 _SCHEME = "Zoho-oauthtoken "
 _CREDITS_HEADER = "X-API-CREDITS-REMAINING"
@@ -24,18 +21,6 @@ TOO_MANY = (
     "Number of API requests for the 24 hour period is exceeded or the concurrency limit of the "
     "user for the app is exceeded"
 )
-
-
-class Caller(NamedTuple):
-    """The app a call comes from, and the token it came with."""
-
-    organisation: Organisation
-    client: Client
-    token: str
-    #: what counts this call while it is served
-    gauges: tuple[InFlight, ...]
-    #: credits of the organisation's rolling day
-    allowed: int
 
 
 def admitted(
@@ -49,27 +34,25 @@ def admitted(
     token = authorization.removeprefix(_SCHEME) if authorization.startswith(_SCHEME) else ""
     if not token:
         raise refuse(401, "AUTHENTICATION_FAILURE", "Authentication failed")
-    owner = world.owner(token)
-    if owner is None:
+    caller = world.caller(token)
+    if caller is None:
         raise _bad_token()
-    organisation, client = owner
-    allowed = credits_allowed(behaviour, organisation)
+    organisation, client = caller.organisation, caller.client
     most = behaviour.concurrency
     if most is None:
         most = ALLOWANCES[organisation.edition].concurrency
-    gauge, gauge_complex = client.in_flight, client.in_flight_complex
-    full = 0 < most <= gauge.now or (
-        is_complex and 0 < behaviour.sub_concurrency <= gauge_complex.now
-    )
-    if full or organisation.credits.used_at(now) >= allowed:
+    if (
+        0 < most <= client.in_flight.now
+        or (is_complex and 0 < behaviour.sub_concurrency <= client.in_flight_complex.now)
+        or organisation.credits.used_at(now) >= credits_allowed(behaviour, organisation)
+    ):
         refused = refuse(429, "TOO_MANY_REQUESTS", TOO_MANY)
-        headers = credit_headers(organisation, allowed)
+        headers = credit_headers(behaviour, organisation)
         if behaviour.retry_after_s is not None:
             headers["Retry-After"] = f"{behaviour.retry_after_s:g}"
         refused.answer.headers = headers
         raise refused
-    gauges = (gauge, gauge_complex) if is_complex else (gauge,)
-    return Caller(organisation, client, token, gauges, allowed)
+    return caller
 
 
 def _bad_token() -> Refused:
@@ -93,7 +76,7 @@ def credits_allowed(behaviour: Behaviour, organisation: Organisation) -> int:
     return ALLOWANCES[organisation.edition].credits(organisation.users)
 
 
-def credit_headers(organisation: Organisation, allowed: int) -> dict[str, str]:
-    """The remaining credits of `allowed`, which the vendor tells only past the half."""
-    used = organisation.credits.used
+def credit_headers(behaviour: Behaviour, organisation: Organisation) -> dict[str, str]:
+    """The remaining credits, which the vendor tells only past the half."""
+    allowed, used = credits_allowed(behaviour, organisation), organisation.credits.used
     return {_CREDITS_HEADER: str(max(0, allowed - used))} if used * 2 >= allowed else {}

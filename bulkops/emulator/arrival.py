@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 from urllib.parse import unquote_plus
-
-from aiohttp import web
 
 
 def parse_query(text: str) -> dict[str, str]:
@@ -20,7 +18,8 @@ def parse_query(text: str) -> dict[str, str]:
     return query
 
 
-class Arrival(NamedTuple):
+@dataclass(slots=True)
+class Arrival:
     """A call as it came in."""
 
     seq: int
@@ -29,4 +28,5 @@ class Arrival(NamedTuple):
     path: str
     query: str
     body: bytes
-    request: web.BaseRequest
+    #: the header that names external fields; None without one
+    external: str | None

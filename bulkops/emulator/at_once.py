@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 from functools import lru_cache
+from typing import Final
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -22,28 +23,35 @@ def suits(request: web.BaseRequest) -> bool:
     return request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD"
 
 
-class AtOnce(web.StreamResponse):
-    """A JSON body with status 200, for a request that `suits`."""
+def send_at_once(request: web.BaseRequest, body: bytes) -> None:
+    """
+    Answer a request that `suits` with a JSON body and status 200.
 
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self._whole = body
+    The handler then returns `SENT`. A client that has gone is told nothing.
+    """
+    transport = request.transport
+    if transport is not None:
+        transport.write(b"".join((_head(int(time.time())), b"%d\r\n\r\n" % len(body), body)))
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write all there is; a client that has gone is told nothing."""
-        transport = request.transport
-        if transport is not None:
-            head = _head(int(time.time()))
-            transport.write(b"%b%d\r\n\r\n%b" % (head, len(self._whole), self._whole))
+
+class _Sent(web.StreamResponse):
+    """What a handler returns that has sent its answer: nothing is left to do but to go on."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002
+        """Do nothing."""
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing: `prepare` has written the end."""
+        """Do nothing."""
 
     @property
     def keep_alive(self) -> bool:
         """Whether the connection stays open."""
         return True
+
+
+#: It holds nothing of any call, so one is enough.
+SENT: Final = _Sent()
 
 
 @lru_cache(maxsize=2)

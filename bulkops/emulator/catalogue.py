@@ -11,9 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """A path version: `crm/v2.1` has product "crm", label "v2.1", major 2."""
+    """
+    A path version: `crm/v2.1` has product "crm", label "v2.1", major 2.
+
+    There is one of each, in `VERSIONS`, so they are compared by identity.
+    """
 
     product: str
     label: str

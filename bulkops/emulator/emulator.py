@@ -11,8 +11,8 @@ from aiohttp import web
 
 from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.clock import Clock
+from bulkops.emulator.control import PREFIX, serve_control
 from bulkops.emulator.faults import Fault, FaultPlan
-from bulkops.emulator.handlers.control import PREFIX, serve_control
 from bulkops.emulator.ledger import Counters, Ledger
 from bulkops.emulator.service import Service
 from bulkops.emulator.state.clients import Client

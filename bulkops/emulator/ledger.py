@@ -16,9 +16,8 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from bulkops.emulator.arrival import Arrival, parse_query
-from bulkops.emulator.call import Answer
+from bulkops.emulator.call import Answer, Cut
 from bulkops.emulator.faults.fault import Fault
-from bulkops.emulator.wire import Delivery
 
 
 class LedgerRow(NamedTuple):
@@ -41,24 +40,24 @@ class LedgerRow(NamedTuple):
     fault: str
 
     @classmethod
-    def of(cls, arrival: Arrival, kind: str, delivery: Delivery, faults: Sequence[Fault]) -> Self:
+    def of(cls, arrival: Arrival, kind: str, answer: Answer, faults: Sequence[Fault]) -> Self:
         """What to remember of a call of this kind and of what it was given."""
-        answer = delivery.answer
         asked, changed = pack(answer)
+        # By position, in the order of the fields: by name it takes three times as long.
         return cls(
-            seq=arrival.seq,
-            time=arrival.time,
-            method=arrival.method,
-            path=arrival.path,
-            query=arrival.query,
-            kind=kind,
-            status=0 if delivery.is_silent else answer.status,
-            items=len(answer.asked),
-            effects=len(answer.changed),
-            unchanged=answer.unchanged,
-            packed_asked=asked,
-            packed_changed=changed,
-            fault=",".join([each.label for each in faults]) if faults else "",
+            arrival.seq,
+            arrival.time,
+            arrival.method,
+            arrival.path,
+            arrival.query,
+            kind,
+            0 if answer.cut is Cut.SILENT else answer.status,
+            len(answer.asked),
+            len(answer.changed),
+            answer.unchanged,
+            asked,
+            changed,
+            ",".join([each.label for each in faults]) if faults else "",
         )
 
     @property

@@ -50,11 +50,6 @@ class CreditWindow:
         self._buckets: deque[tuple[float, int]] = deque()
         self.used = 0
 
-    def expire(self, now: float) -> None:
-        """Forget what is older than a day."""
-        while self._buckets and self._buckets[0][0] <= now - DAY_S:
-            self.used -= self._buckets.popleft()[1]
-
     def spend(self, credits_: int, now: float) -> None:
         """Count credits as used at `now`."""
         start = now - now % BUCKET_S
@@ -71,7 +66,9 @@ class CreditWindow:
 
     def used_at(self, now: float) -> int:
         """Credits used in the 24 hours before `now`."""
-        self.expire(now)
+        buckets = self._buckets
+        while buckets and buckets[0][0] <= now - DAY_S:
+            self.used -= buckets.popleft()[1]
         return self.used
 
 
@@ -89,6 +86,11 @@ class InFlight:
         self.now += 1
         if self.now > self.peak:  # noqa: PLR1730 - half the time of max(), on every call
             self.peak = self.now
+
+    def visit(self) -> None:
+        """One call is served now, from beginning to end."""
+        if self.now >= self.peak:
+            self.peak = self.now + 1
 
     def leave(self) -> None:
         """One call less is served."""

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from bulkops.emulator.call import Handler
 from bulkops.emulator.catalogue import VERSIONS, Version
@@ -41,12 +40,8 @@ class Route:
     complex: bool = False
 
 
-class Resolved(NamedTuple):
-    """What a URL means: a version, the segments after it, and the route."""
-
-    version: Version
-    path: tuple[str, ...]
-    route: Route
+#: What a URL means: a version, the segments after it, and the route.
+Resolved = tuple[Version, tuple[str, ...], Route]
 
 
 _MODULE: Methods = {"GET": Route("records.read", reading.records, complex=True)}
@@ -184,13 +179,14 @@ def resolve(method: str, raw_path: str, *, external: bool = False) -> Resolved:
     """
     segments = raw_path.strip("/").split("/")
     # Which id it is makes no difference to the route, so that calls of a kind find it only once.
-    alike = "/".join(["0" if _ID.fullmatch(each) else each for each in segments])
-    version, route = _find(method, alike, external=external)
-    return Resolved(version, tuple(segments[2:]), route)
+    # Names are told from ids by `isdecimal`, which is several times as fast as the pattern.
+    alike = ["0" if each.isdecimal() and _ID.fullmatch(each) else each for each in segments]
+    version, route = _find(method, "/".join(alike), external)
+    return version, tuple(segments[2:]), route
 
 
 @lru_cache(maxsize=1024)
-def _find(method: str, path_text: str, *, external: bool) -> tuple[Version, Route]:
+def _find(method: str, path_text: str, external: bool) -> tuple[Version, Route]:
     product, label, *rest = path_text.split("/") if path_text.count("/") else ("", "")
     version = VERSIONS.get((product, label))
     path = tuple(rest)

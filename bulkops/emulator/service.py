@@ -14,10 +14,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 
-from bulkops.emulator.admission import Caller, admitted, charge, credit_headers
+from bulkops.emulator.admission import admitted, charge, credit_headers
 from bulkops.emulator.arrival import Arrival, parse_query
 from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.call import Answer, Call, Refused
@@ -31,8 +33,10 @@ from bulkops.emulator.ledger import Counters, Ledger, LedgerRow
 from bulkops.emulator.limits import InFlight
 from bulkops.emulator.routing import Resolved, resolve
 from bulkops.emulator.state.saving import save_world
-from bulkops.emulator.state.world import World
-from bulkops.emulator.wire import Delivery, deliver
+from bulkops.emulator.state.world import Caller, World
+from bulkops.emulator.wire import deliver
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -60,11 +64,11 @@ class Service:
         """Answer one call to the API."""
         body = await request.read() if request.can_read_body else b""
         arrival = self._arrive(request, path, query, body)
-        headers = request.headers
         resolved: Resolved | Refused
         try:
-            resolved = resolve(arrival.method, path, external=EXTERNAL_HEADER in headers)
-            kind, is_complex = resolved.route.kind, _is_complex(resolved, query)
+            resolved = resolve(arrival.method, path, external=arrival.external is not None)
+            route = resolved[2]
+            kind, is_complex = route.kind, route.complex and _is_ordered(query)
         except Refused as refused:
             resolved, kind, is_complex = refused, "refused", False
         faults: Sequence[Fault] = ()
@@ -72,7 +76,7 @@ class Service:
             caller = admitted(
                 self.world,
                 self.behaviour,
-                headers.get("Authorization", ""),
+                request.headers.get(AUTHORIZATION, ""),
                 is_complex=is_complex,
                 now=arrival.time,
             )
@@ -80,26 +84,22 @@ class Service:
             charge(caller, revoked=bool(faults) and revokes(faults), now=arrival.time)
         except Refused as refused:
             self.counters.refused_429 += refused.answer.status == 429
-            delivery = Delivery(refused.answer)
-            self._record(arrival, kind, delivery, faults)
-            return await deliver(request, delivery)
+            self._record(arrival, kind, refused.answer, faults)
+            return await deliver(request, refused.answer)
         self.counters.credits += 1
-        gauges = (self.in_flight, *caller.gauges)
-        for gauge in gauges:
-            gauge.enter()
-        try:
-            pause = self._latency(faults) / 2
-            if pause:
-                await asyncio.sleep(pause)
-            delivery = self._work(arrival, resolved, caller, faults)
-            if pause:
-                await asyncio.sleep(pause)
-        finally:
-            for gauge in gauges:
-                gauge.leave()
-        self._settle_credits(caller, delivery.answer)
-        self._record(arrival, kind, delivery, faults)
-        return await deliver(request, delivery)
+        latency = self._latency(faults) if faults or self.behaviour.latency_median_s else 0.0
+        if latency:
+            gauges = (self.in_flight, *caller.client.gauges(is_complex=is_complex))
+            answer = await self._work_slowly(
+                arrival, resolved, caller, faults, latency=latency, gauges=gauges
+            )
+        else:
+            self.in_flight.visit()
+            caller.client.visit(is_complex=is_complex)
+            answer = self._work(arrival, resolved, caller, faults, now=arrival.time)
+        self._settle_credits(caller, answer)
+        self._record(arrival, kind, answer, faults)
+        return await deliver(request, answer)
 
     async def serve_token(
         self, request: web.BaseRequest, path: str, query: str
@@ -113,9 +113,9 @@ class Service:
             await asyncio.sleep(delay)
         for fault in faults:
             if fault.kind is FaultKind.STATUS:
-                delivery = Delivery(*status_answer(fault))
-                self._record(arrival, "token", delivery, faults)
-                return await deliver(request, delivery)
+                answer = status_answer(fault)
+                self._record(arrival, "token", answer, faults)
+                return await deliver(request, answer)
         answer = oauth.token(
             world=self.world,
             behaviour=self.behaviour,
@@ -125,9 +125,8 @@ class Service:
             chance=self._chance,
         )
         self.counters.tokens_issued += len(answer.changed)
-        delivery = Delivery(answer)
-        self._record(arrival, "token", delivery, faults)
-        return await deliver(request, delivery)
+        self._record(arrival, "token", answer, faults)
+        return await deliver(request, answer)
 
     def save(self) -> None:
         """Write the world to its file; raises ValueError if it has none, OSError if it cannot."""
@@ -139,15 +138,9 @@ class Service:
 
     def _arrive(self, request: web.BaseRequest, path: str, query: str, body: bytes) -> Arrival:
         self._seq += 1
-        return Arrival(
-            seq=self._seq,
-            time=self.clock.now(),
-            method=request.method,
-            path=path,
-            query=query,
-            body=body,
-            request=request,
-        )
+        external = request.headers.get(EXTERNAL_HEADER)
+        now = self.clock.now()
+        return Arrival(self._seq, now, request.method, path, query, body, external)
 
     def _strike(self, arrival: Arrival) -> Sequence[Fault]:
         named = None
@@ -159,19 +152,40 @@ class Service:
         if answer.status >= 400 and not self.behaviour.failures_cost_credits:
             caller.organisation.credits.spend(-1, self.clock.now())
             self.counters.credits -= 1
-        headers = credit_headers(caller.organisation, caller.allowed)
+        headers = credit_headers(self.behaviour, caller.organisation)
         if headers:
             answer.headers = {**(answer.headers or {}), **headers}
 
     def _latency(self, faults: Sequence[Fault]) -> float:
         """Real seconds this call is served."""
         median = self.behaviour.latency_median_s
-        if not median and not faults:
-            return 0.0
         seconds = sum(each.delay_s for each in faults)
         if median:
             seconds += self._chance.lognormvariate(math.log(median), self.behaviour.latency_sigma)
         return self.clock.wall_seconds(seconds)
+
+    async def _work_slowly(
+        self,
+        arrival: Arrival,
+        resolved: Resolved | Refused,
+        caller: Caller,
+        faults: Sequence[Fault],
+        *,
+        latency: float,
+        gauges: Sequence[InFlight],
+    ) -> Answer:
+        """The work, in the middle of so many real seconds in which the call is in flight."""
+        for gauge in gauges:
+            gauge.enter()
+        try:
+            await asyncio.sleep(latency / 2)
+            now = self.clock.now()
+            answer = self._work(arrival, resolved, caller, faults, now=now)
+            await asyncio.sleep(latency / 2)
+        finally:
+            for gauge in gauges:
+                gauge.leave()
+        return answer
 
     def _work(
         self,
@@ -179,48 +193,51 @@ class Service:
         resolved: Resolved | Refused,
         caller: Caller,
         faults: Sequence[Fault],
-    ) -> Delivery:
+        *,
+        now: float,
+    ) -> Answer:
         """The answer to an admitted call, with its effect."""
-        now = self.clock.now()
         self.counters.job_effects += self.world.run_due_jobs(now)
         broken = instead_of_work(faults) if faults else None
         if broken is not None:
             return broken
         if isinstance(resolved, Refused):
-            return Delivery(resolved.answer)
+            return resolved.answer
+        version, path, route = resolved
+        # By position, in the order of the fields: by name it takes three times as long.
         call = Call(
-            world=self.world,
-            organisation=caller.organisation,
-            client=caller.client,
-            behaviour=self.behaviour,
-            version=resolved.version,
-            method=arrival.method,
-            path=resolved.path,
-            query=parse_query(arrival.query),
-            headers=arrival.request.headers,
-            body=arrival.body,
-            now=now,
-            locked=locked_ids(faults) if faults else frozenset(),
+            self.world,
+            caller.organisation,
+            caller.client,
+            self.behaviour,
+            version,
+            arrival.method,
+            path,
+            parse_query(arrival.query),
+            arrival.external,
+            arrival.body,
+            now,
+            locked_ids(faults) if faults else _NONE,
         )
         try:
-            answer = resolved.route.handler(call)
+            answer = route.handler(call)
         except Refused as refused:
             answer = refused.answer
-        order_items(answer, self.behaviour.item_order, self._chance)
+        order = self.behaviour.item_order
+        if order != "request":
+            order_items(answer, order, self._chance)
         if not faults:
-            return Delivery(answer)
+            return answer
         reshape(answer, faults, self._chance)
         return after_work(answer, faults)
 
-    def _record(
-        self, arrival: Arrival, kind: str, delivery: Delivery, faults: Sequence[Fault]
-    ) -> None:
+    def _record(self, arrival: Arrival, kind: str, answer: Answer, faults: Sequence[Fault]) -> None:
         """Write the books, before the answer goes out."""
-        row = LedgerRow.of(arrival, kind, delivery, faults)
+        row = LedgerRow.of(arrival, kind, answer, faults)
         self.ledger.rows.append(row)
         self.counters.count(row)
         self.counters.peak_in_flight = self.in_flight.peak
 
 
-def _is_complex(resolved: Resolved, query: str) -> bool:
-    return resolved.route.complex and ("sort_by=" in query or "cvid=" in query)
+def _is_ordered(query: str) -> bool:
+    return "sort_by=" in query or "cvid=" in query

@@ -1,85 +1,60 @@
-"""An answer on its way out: as JSON, as something broken, or as a cut connection."""
+"""What sends an answer: as JSON, as something broken, or as a cut connection."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import orjson
 from aiohttp import web
 
-from bulkops.emulator.at_once import AtOnce, suits
-from bulkops.emulator.call import Answer, Successes
-from bulkops.emulator.faults.fault import FaultKind
+from bulkops.emulator.at_once import SENT, send_at_once, suits
+from bulkops.emulator.call import Answer, Cut
 
 _JSON = "application/json"
 _HTML = "text/html"
-_SILENT = frozenset({FaultKind.CUT_BEFORE, FaultKind.CUT_AFTER})
 
 
-class Delivery(NamedTuple):
-    """An answer, a raw body in place of its JSON, and what becomes of the connection."""
-
-    answer: Answer
-    raw: bytes | None = None
-    cut: FaultKind | None = None
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the client gets no status at all."""
-        return self.cut is not None and self.cut in _SILENT
-
-    @property
-    def is_common(self) -> bool:
-        """Whether it is what `AtOnce` can send: JSON, whole, and nothing to be said in the head."""
-        answer, raw, cut = self
-        return (
-            raw is None
-            and cut is None
-            and answer.status == 200
-            and answer.payload is not None
-            and not answer.headers
-        )
-
-    def body(self) -> bytes:
-        """The whole body, before anything is cut from it."""
-        if self.raw is not None:
-            return self.raw
-        payload = self.answer.payload
-        if isinstance(payload, Successes):
-            return payload.json()
-        return b"" if payload is None else orjson.dumps(payload)
-
-    def response(self, body: bytes) -> web.Response:
-        """The response with this body."""
-        content_type = _JSON if self.raw is None else _HTML
-        return web.Response(
-            status=self.answer.status,
-            body=body,
-            headers=self.answer.headers,
-            content_type=content_type if body else None,
-        )
-
-
-async def deliver(request: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:
+async def deliver(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     """Send the answer, or what is left of it."""
-    if delivery.is_common and suits(request):
-        return AtOnce(delivery.body())
-    if delivery.is_silent:
+    if _is_common(answer) and suits(request):
+        send_at_once(request, answer.body())
+        return SENT
+    cut = answer.cut
+    if cut is Cut.SILENT:
         _abort(request)
         return web.Response()
-    body = delivery.body()
-    if delivery.cut is FaultKind.CUT_BODY:
-        return await _cut_body(request, delivery.answer, body)
-    if delivery.cut is FaultKind.TRUNCATED:
+    body = answer.body()
+    if cut is Cut.IN_BODY:
+        return await _cut_body(request, answer, body)
+    if cut is Cut.TRUNCATED:
         body = body[: len(body) // 2]
-    response = delivery.response(body)
-    if delivery.cut is FaultKind.CLOSE_AFTER:
+    response = _response(answer, body)
+    if cut is Cut.AFTER:
         await response.prepare(request)
         await response.write_eof()
         transport = request.transport
         if transport is not None:
             transport.close()
     return response
+
+
+def _is_common(answer: Answer) -> bool:
+    """Whether it is JSON with status 200, whole, and nothing to be said in the head."""
+    return (
+        answer.status == 200
+        and answer.raw is None
+        and answer.cut is None
+        and answer.payload is not None
+        and not answer.headers
+    )
+
+
+def _response(answer: Answer, body: bytes) -> web.Response:
+    """The response with this body."""
+    content_type = _JSON if answer.raw is None else _HTML
+    return web.Response(
+        status=answer.status,
+        body=body,
+        headers=answer.headers,
+        content_type=content_type if body else None,
+    )
 
 
 async def _cut_body(request: web.BaseRequest, answer: Answer, body: bytes) -> web.StreamResponse:

@@ -10,7 +10,7 @@ import orjson
 
 import bulkops.emulator
 from bulkops.emulator import Behaviour, FaultKind
-from bulkops.emulator.handlers.control import known_routes
+from bulkops.emulator.control import known_routes
 
 README = (Path(bulkops.emulator.__file__).parent / "README.md").read_text(encoding="utf-8")
 

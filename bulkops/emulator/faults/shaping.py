@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bulkops.emulator.admission import TOO_MANY
@@ -20,6 +20,8 @@ _MESSAGES = {
     500: ("INTERNAL_ERROR", "Internal Server Error"),
 }
 HTML_PAGE = b"<html><head><title>Error</title></head><body>Service unavailable</body></html>"
+#: What is sent in place of JSON.
+_RAW: Mapping[Body, bytes | None] = {Body.JSON: None, Body.HTML: HTML_PAGE, Body.EMPTY: b""}
 
 _ID_IN_BODY = re.compile(rb"[0-9]{1,20}")
 
@@ -31,19 +33,14 @@ def named_ids(path: str, query: str, body: bytes) -> set[str]:
     return found
 
 
-def status_answer(fault: Fault) -> tuple[Answer, bytes | None]:
-    """The answer of a `status` fault, and its raw body if that is not JSON."""
+def status_answer(fault: Fault) -> Answer:
+    """The answer of a `status` fault."""
     headers = None
     if fault.retry_after_s is not None:
         headers = {"Retry-After": f"{fault.retry_after_s:g}"}
     code, message = _MESSAGES.get(fault.status, ("INTERNAL_ERROR", "Internal Server Error"))
     payload = dict(fault.payload) if fault.payload is not None else failure(code, message, {})
-    answer = Answer(fault.status, payload, headers=headers)
-    if fault.body is Body.HTML:
-        return answer, HTML_PAGE
-    if fault.body is Body.EMPTY:
-        return answer, b""
-    return answer, None
+    return Answer(fault.status, payload, headers=headers, raw=_RAW[fault.body])
 
 
 def poisoned() -> Answer:
@@ -87,7 +84,7 @@ def order_items(answer: Answer, order: str, chance: random.Random) -> None:
 def items_of(answer: Answer) -> list[dict[str, Any]] | None:
     """The item array of a writing call's answer; None for reads and flat refusals."""
     if isinstance(answer.payload, Successes):
-        answer.payload = {"data": answer.payload.items()}
+        answer.payload = {"data": answer.payload.items(answer.asked)}
     payload = answer.payload
     if payload is None or not answer.asked:
         return None

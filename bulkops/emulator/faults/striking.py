@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from bulkops.emulator.call import Answer
+from bulkops.emulator.call import Answer, Cut
 from bulkops.emulator.faults.fault import Fault, FaultKind
 from bulkops.emulator.faults.shaping import poisoned, status_answer
-from bulkops.emulator.wire import Delivery
 
-_ON_THE_WIRE = frozenset(
-    {FaultKind.CUT_AFTER, FaultKind.CUT_BODY, FaultKind.TRUNCATED, FaultKind.CLOSE_AFTER}
-)
+_CUTS: Mapping[FaultKind, Cut] = {
+    FaultKind.CUT_AFTER: Cut.SILENT,
+    FaultKind.CUT_BODY: Cut.IN_BODY,
+    FaultKind.TRUNCATED: Cut.TRUNCATED,
+    FaultKind.CLOSE_AFTER: Cut.AFTER,
+}
 
 
-def instead_of_work(faults: Sequence[Fault]) -> Delivery | None:
+def instead_of_work(faults: Sequence[Fault]) -> Answer | None:
     """What is sent without doing anything; None if the work shall be done."""
     for fault in faults:
         if fault.kind is FaultKind.CUT_BEFORE:
-            return Delivery(Answer(0), cut=fault.kind)
+            return Answer(0, cut=Cut.SILENT)
         if fault.kind is FaultKind.STATUS:
-            return Delivery(*status_answer(fault))
+            return status_answer(fault)
         if fault.kind is FaultKind.POISON:
-            return Delivery(poisoned())
+            return poisoned()
     return None
 
 
@@ -40,14 +42,15 @@ def locked_ids(faults: Sequence[Fault]) -> frozenset[str]:
     return frozenset(locked)
 
 
-def after_work(answer: Answer, faults: Sequence[Fault]) -> Delivery:
+def after_work(answer: Answer, faults: Sequence[Fault]) -> Answer:
     """How the answer of a done call goes out."""
     for fault in faults:
         if fault.kind is FaultKind.STATUS_AFTER:
-            broken, raw = status_answer(fault)
+            broken = status_answer(fault)
             broken.asked, broken.changed = answer.asked, answer.changed
             broken.unchanged = answer.unchanged
-            return Delivery(broken, raw)
-        if fault.kind in _ON_THE_WIRE:
-            return Delivery(answer, cut=fault.kind)
-    return Delivery(answer)
+            return broken
+        if fault.kind in _CUTS:
+            answer.cut = _CUTS[fault.kind]
+            return answer
+    return answer

@@ -36,7 +36,7 @@ class Unnamed:
 
 def external_fields(call: Call) -> Mapping[str, str]:
     """Module → external field, as the header says; empty without one."""
-    said = call.headers.get(HEADER, "") if call.version.product == "crm" else ""
+    said = call.external if call.version.product == "crm" else None
     fields: dict[str, str] = {}
     for part in said.split(",") if said else ():
         module, dot, field = part.strip().partition(".")

@@ -7,15 +7,18 @@ Module, then scope and permission, then the parent record, then the relation's n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from bulkops.emulator.call import Call, Refused
 from bulkops.emulator.catalogue import canonical, offers, standard_modules
 from bulkops.emulator.envelope import refuse
 from bulkops.emulator.handlers.external_ids import external_fields, named_item, record_in_path
 from bulkops.emulator.state.relations import Side
+
+_NO_FIELDS: Mapping[str, str] = {}
 
 
 class Action(StrEnum):
@@ -29,7 +32,8 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-class Target(NamedTuple):
+@dataclass(slots=True)
+class Target:
     """The relation a call names, seen from the record in its URL."""
 
     side: Side
@@ -147,16 +151,38 @@ def check_lock(call: Call, record_id: str) -> None:
 
 
 def related_target(call: Call, action: Action) -> Target:
-    """Check everything that comes before the items of a related-records call."""
+    """
+    Check everything that comes before the items of a related-records call.
+
+    What names and scopes come to is the same for all calls alike, so it is found out but once.
+    """
     held = call.organisation
-    module = module_of(call, call.path[0])
-    if module not in held.linking_modules:
-        raise unsupported_module(call, "The given module is not supported in API")
-    check_scope(call, "modules", action, module)
+    alike = (call.path[0], call.path[2], action, call.version, call.client.scope_set)
+    side = held.found_sides.get(alike)
+    module = _linking_module(call, action) if side is None else side.module
     check_rights(call, module, action, "related records data")
-    fields = external_fields(call)
+    fields = external_fields(call) if call.external else _NO_FIELDS
     parent = record_in_path(call, 1, module, fields.get(module))
     check_parent(call, module, parent)
+    if side is None:
+        side = held.found_sides[alike] = _side_of(call, module)
+    if action is not Action.READ:
+        check_lock(call, parent)
+    return Target(side, parent, fields.get(side.other))
+
+
+def _linking_module(call: Call, action: Action) -> str:
+    """The module of the URL, if it has related lists and the client may do this in it."""
+    module = module_of(call, call.path[0])
+    if module not in call.organisation.linking_modules:
+        raise unsupported_module(call, "The given module is not supported in API")
+    check_scope(call, "modules", action, module)
+    return module
+
+
+def _side_of(call: Call, module: str) -> Side:
+    """The relation of the URL, if the module has it in this version."""
+    held = call.organisation
     name = canonical(call.version, call.path[2])
     side = held.sides.get((module, name))
     known = side is not None and (
@@ -171,6 +197,4 @@ def related_target(call: Call, action: Action) -> Target:
             call.behaviour.bad_relation_message,
             {"resource_path_index": 2},
         )
-    if action is not Action.READ:
-        check_lock(call, parent)
-    return Target(side=side, parent=parent, external=fields.get(side.other))
+    return side

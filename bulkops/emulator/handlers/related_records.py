@@ -41,7 +41,7 @@ def _unlink(call: Call, target: Target, ids: Sequence[str]) -> Answer:
     if (side.module, side.name) in ROLE_SIDES:
         call.organisation.removed_roles |= {(each, parent) for each in changed}
     if not absent:
-        return Answer(200, Successes(message, ids), asked=ids, changed=changed)
+        return Answer(200, Successes.saying(message), ids, changed)
     items = [
         failure("INVALID_DATA", "relation not found", {"id": each})
         if n in absent

@@ -50,6 +50,16 @@ class Client:
     def __post_init__(self) -> None:
         self.scope_set = frozenset(each.lower() for each in self.scopes)
 
+    def gauges(self, *, is_complex: bool) -> tuple[InFlight, ...]:
+        """What counts a call of this client while it is served."""
+        return (self.in_flight, self.in_flight_complex) if is_complex else (self.in_flight,)
+
+    def visit(self, *, is_complex: bool) -> None:
+        """Count a call that is served from beginning to end now."""
+        self.in_flight.visit()
+        if is_complex:
+            self.in_flight_complex.visit()
+
     def may_issue(self, *, now: float, most: int, window_s: float) -> bool:
         """Whether the vendor would still hand out a token at `now`."""
         while self.issued_at and self.issued_at[0] <= now - window_s:

@@ -7,6 +7,7 @@ object that links refer to, so a million links do not hold a million copies.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,9 @@ class Organisation:
     clients: dict[str, Client] = field(default_factory=dict)
     credits: CreditWindow = field(default_factory=CreditWindow)
     last_job: int = 0
+    #: relations that calls were let to, by what such calls have in common: as many as there are
+    #: relations, versions and clients, and never taken back
+    found_sides: dict[Hashable, Side] = field(default_factory=dict)
     #: (module, field) → value → record id, made when first asked for
     _external: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 

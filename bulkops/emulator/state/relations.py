@@ -9,7 +9,6 @@ it is first asked for, from the one there is; from then on both are kept, and ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 from typing import Any
 
 #: The fields a link carries (`list_price`, `Member_Status`, ...); None for most links.
@@ -147,10 +146,18 @@ class Side:
         if mine is None:
             return set(range(len(other_ids)))
         had = len(mine)
-        removed = list(map(mine.pop, other_ids, repeat(_ABSENT)))
         absent: set[int] = set()
-        if had - len(mine) != len(other_ids):
-            absent = {at for at, found in enumerate(removed) if found is _ABSENT}
+        try:
+            for other_id in other_ids:
+                del mine[other_id]
+        except KeyError:
+            # Seldom: those before it are gone already, those after it are looked for one by one.
+            first = had - len(mine)
+            absent = {
+                at
+                for at, other_id in enumerate(other_ids[first:], first)
+                if mine.pop(other_id, _ABSENT) is _ABSENT
+            }
         if not mine:
             del near[record_id]
         far = self._tables.if_there(1 - self._mine)

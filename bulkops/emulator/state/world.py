@@ -26,12 +26,21 @@ def default_client() -> Client:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An app and one of its access tokens; made once for all calls with that token."""
+
+    organisation: Organisation
+    client: Client
+    token: str
+
+
 @dataclass(slots=True)
 class World:
     """The state of one emulator. A new world has one empty organisation with the default app."""
 
     organisations: dict[str, Organisation] = field(default_factory=dict)
-    _owners: dict[str, tuple[Organisation, Client]] = field(default_factory=dict)
+    _callers: dict[str, Caller] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.organisations:
@@ -43,18 +52,18 @@ class World:
         self._index()
 
     def _index(self) -> None:
-        owners: dict[str, tuple[Organisation, Client]] = {}
+        callers: dict[str, Caller] = {}
         seen: set[str] = set()
         for organisation, client in self.clients():
             if client.client_id in seen:
                 raise ValueError(f"client id {client.client_id!r} belongs to two organisations")
             seen.add(client.client_id)
             for token in (client.access_token, *client.live):
-                if token and token in owners:
+                if token and token in callers:
                     raise ValueError("an access token belongs to two clients")
                 if token:
-                    owners[token] = (organisation, client)
-        self._owners = owners
+                    callers[token] = Caller(organisation, client, token)
+        self._callers = callers
 
     @property
     def organisation(self) -> Organisation:
@@ -74,17 +83,17 @@ class World:
                 return organisation, client
         return None
 
-    def owner(self, token: str) -> tuple[Organisation, Client] | None:
+    def caller(self, token: str) -> Caller | None:
         """Whose token this is, whether or not it is still good."""
-        return self._owners.get(token)
+        return self._callers.get(token)
 
     def issued(
         self, token: str, organisation: Organisation, client: Client, ended: list[str]
     ) -> None:
         """Know a new token, and forget the ones it ended."""
         for old in ended:
-            self._owners.pop(old, None)
-        self._owners[token] = (organisation, client)
+            self._callers.pop(old, None)
+        self._callers[token] = Caller(organisation, client, token)
 
     def replace_with(self, other: World) -> None:
         """Take over the state of another world; tokens issued so far stop working."""
