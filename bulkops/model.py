@@ -7,16 +7,18 @@ One record's way: manifest row -> `Operation` -> `Batch` -> `Request` -> `Reply 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
-from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from bulkops.rows import Item as Item  # noqa: PLC0414  (nouns like those that stand here)
+from bulkops.rows import Operation as Operation  # noqa: PLC0414
+from bulkops.rows import merge_items as merge_items  # noqa: PLC0414
 
 #: A parsed JSON value. `Any` is allowed only where JSON enters or leaves.
 Json = Any
-_NO_FIELDS: Mapping[str, Json] = MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -89,34 +91,6 @@ class Route:
     related_list: str = ""
 
 
-class Operation(NamedTuple):
-    """
-    One line of the manifest, ready to be sent.
-
-    There is one of these for every row: a named tuple takes a third of the time of a dataclass.
-    `item` is the id of the request item it belongs to: the related record, the record whose
-    territories change, or the territory to delete. `members` are the ids it wishes within that
-    item (territories of a record); lines that share an item travel in one item. `fields` are
-    what else the item says (`list_price`, `transfer_to_id`, ...).
-    """
-
-    line: int
-    item: str
-    members: tuple[str, ...] = ()
-    fields: Mapping[str, Json] = _NO_FIELDS
-
-
-class Item(NamedTuple):
-    """
-    One member of a request's array: an id, the operations it serves, and their united members.
-    """
-
-    id: str
-    operations: tuple[Operation, ...]
-    members: tuple[str, ...] = ()
-    fields: Mapping[str, Json] = _NO_FIELDS
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     """
@@ -128,7 +102,7 @@ class Batch:
     number: int
     spec: str
     route: Route
-    operations: tuple[Operation, ...]
+    operations: Sequence[Operation]
     planned: int = 0
 
 
@@ -148,11 +122,63 @@ class Request:
 class Reply:
     """
     An answer. `body` is the parsed JSON, or `None` where there was none that parses.
+
+    It came `seconds` after the request began to leave.
     """
 
     status: int
     body: Json = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = field(default=0.0, compare=False)
+
+
+class SealedReply(Reply):
+    """
+    An answer as it came, parsed when somebody looks into it: the same as a `Reply` with that body.
+
+    `parse` is to return `None` for what it cannot read, and nothing may change `raw`.
+    """
+
+    __slots__ = ("_opened", "parse", "raw")
+
+    raw: bytes
+    parse: Callable[[bytes], Json]
+    _opened: Json
+
+    def __init__(
+        self,
+        status: int,
+        raw: bytes,
+        headers: Mapping[str, str],
+        parse: Callable[[bytes], Json],
+        seconds: float = 0.0,
+    ) -> None:
+        keep = object.__setattr__
+        keep(self, "status", status)
+        keep(self, "raw", raw)
+        keep(self, "headers", headers)
+        keep(self, "parse", parse)
+        keep(self, "seconds", seconds)
+
+    @property
+    def body(self) -> Json:
+        """The parsed JSON, or `None` where there was none that parses."""
+        try:
+            return self._opened
+        except AttributeError:
+            object.__setattr__(self, "_opened", self.parse(self.raw))
+            return self._opened
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Reply):
+            return NotImplemented
+        mine = (self.status, self.body, self.headers)
+        return mine == (other.status, other.body, other.headers)
+
+    __hash__ = Reply.__hash__
+
+    def __repr__(self) -> str:
+        return repr(Reply(self.status, self.body, self.headers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +187,14 @@ class NoReply:
     No answer. `sent` is false only if it is certain that nothing reached the server.
 
     `timed_out`: it was sent, and waited for as long as a call may take. `kept_back`: it was not
-    sent for a reason of ours, which says nothing of the server.
+    sent for a reason of ours, which says nothing of the server. It was given up after `seconds`.
     """
 
     sent: bool
     reason: str = ""
     timed_out: bool = False
     kept_back: bool = False
+    seconds: float = field(default=0.0, compare=False)
 
 
 Exchange = Reply | NoReply
@@ -213,32 +240,3 @@ def gathered(outcomes: Iterable[Outcome]) -> tuple[Alike, ...]:
 
 def _all_but_line(outcome: Outcome) -> tuple[object, ...]:
     return outcome[1:]
-
-
-def merge_items(operations: Sequence[Operation]) -> tuple[Item, ...]:
-    """
-    Return the items of a request, in order of first appearance, one for each item id.
-
-    Members are united without repeats (the server refuses a repeat as `ALREADY_USED`). Sending
-    and settling both call this, so that an index in an answer means the same to both.
-    """
-    ids = [each.item for each in operations]
-    if len(set(ids)) == len(ids):
-        members = [
-            tuple(dict.fromkeys(each.members)) if each.members else () for each in operations
-        ]
-        fields = [each.fields for each in operations]
-        columns = zip(ids, zip(operations, strict=True), members, fields, strict=True)
-        return tuple(map(Item._make, columns))
-    grouped: dict[str, list[Operation]] = {}
-    for operation in operations:
-        grouped.setdefault(operation.item, []).append(operation)
-    return tuple(
-        Item(
-            id=item_id,
-            operations=tuple(group),
-            members=tuple(dict.fromkeys(member for each in group for member in each.members)),
-            fields=group[0].fields,
-        )
-        for item_id, group in grouped.items()
-    )

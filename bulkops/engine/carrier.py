@@ -19,14 +19,16 @@ from bulkops.engine.reader import Reader
 from bulkops.engine.recorder import Recorder, skipped
 from bulkops.engine.sequel import Sequel
 from bulkops.engine.taught import Taught
+from bulkops.engine.telemetry import Telemetry
 from bulkops.model import Api, Batch, Exchange, NoReply, Status, merge_items
+from bulkops.rows import lines_in
+from bulkops.rules.evidence import done_only_now, relieved
 from bulkops.rules.operations import SPECS
 from bulkops.rules.parcel import Parcel, cut, split
 from bulkops.rules.parking import Load
 from bulkops.rules.progress import Progress
 from bulkops.rules.retrying import Aftermath, Policy
-from bulkops.rules.settle import settle
-from bulkops.rules.settlement import Halt, Reason, Settlement, Settling
+from bulkops.rules.settlement import Halt, Reason, Settlement
 from bulkops.rules.spec import Spec
 from bulkops.rules.tally import Tally
 from bulkops.rules.watches import Awaited
@@ -53,6 +55,7 @@ class Carrier:
         follow: Callable[[Awaited], None],
         heard: Callable[[Exchange], None],
         capture: bool = False,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """
         `follow` takes what waits for remote jobs; `heard` is told how every call ended.
@@ -66,6 +69,7 @@ class Carrier:
         self._stop = stop
         self._follow = follow
         self._heard = heard
+        self._telemetry = telemetry
         self._capturer = Capturer(Observer(reader, api), recorder, wanted=capture)
         self._taught = Taught(recorder, progress.capacities)
         self._sequel = Sequel(
@@ -101,6 +105,19 @@ class Carrier:
             return await self._learn(lesson, spec, batch, whole)
         return await self._carry_parcels(spec, batch, [whole])
 
+    def left_of(self, load: Load) -> tuple[Parcel, ...] | None:
+        """
+        Settle what waits in `load` and belongs to an aborted group; return what is still to go.
+
+        `None` if that is all of it. What has not begun is left as it is if it is in doubt.
+        """
+        if self._taught.halt_of(load.batch) is None:
+            return None
+        whole = self._whole(load.batch, resent=False) if not load.parcels else None
+        if whole is not None and whole.doubtful:
+            return None
+        return self._kept(load.batch, load.parcels if whole is None else (whole,))
+
     async def carry_through(self, batch: Batch, *, resent: bool = False) -> None:
         """
         Carry `batch` to its end, and wait in between.
@@ -114,7 +131,7 @@ class Carrier:
                 return
 
     def _whole(self, batch: Batch, *, resent: bool) -> Parcel:
-        doubtful = self._progress.doubted(batch.number, [each.line for each in batch.operations])
+        doubtful = self._progress.doubted(batch.number, lines_in(batch.operations))
         sent = len(self._progress.calls.of(batch.number))
         silent = self._progress.silences(batch.number, doubtful) if doubtful else frozenset()
         return Parcel(batch.operations, doubtful, sent, resent=resent, silent=silent)
@@ -126,7 +143,7 @@ class Carrier:
         async with lesson:
             rest = [whole]
             if self._taught.lesson(spec) is not None:
-                rest = await self._carry_one(spec, batch, whole)
+                rest, _ = await self._carry_one(spec, batch, whole)
                 left = sum(len(parcel.operations) for parcel in rest)
                 if left < len(whole.operations):
                     self._taught.end_lesson(spec)
@@ -144,29 +161,42 @@ class Carrier:
                 waiting.extend((parcel, *others))
                 continue
             going.extendleft(reversed(others))
-            going.extend(await self._carry_one(spec, batch, parcel))
-        return tuple(waiting)
+            left, done_now = await self._carry_one(spec, batch, parcel)
+            if done_now:
+                going = deque(relieved(each, done_now) for each in going)
+                waiting = [relieved(each, done_now) for each in waiting]
+            going.extend(left)
+        return self._kept(batch, waiting)
 
-    async def _carry_one(self, spec: Spec, batch: Batch, parcel: Parcel) -> list[Parcel]:
-        """Make one call; return what is left of it to be sent."""
-        if not await self._stop.sleep(parcel.wait_s):
-            return []
+    async def _carry_one(
+        self, spec: Spec, batch: Batch, parcel: Parcel
+    ) -> tuple[list[Parcel], frozenset[int]]:
+        """Make one call; return what is left of it to be sent, and the lines `done_only_now`."""
+        if parcel.wait_s:
+            await self._stop.sleep(parcel.wait_s)
+        if self._stop.asked:
+            return [], frozenset()
         kept = self._skip(batch, parcel)
         if kept is None:
-            return []
-        parcel = replace(kept, sent=kept.sent + 1, wait_s=0.0)
+            return [], frozenset()
+        parcel = kept._replace(sent=kept.sent + 1, wait_s=0.0)
         # Whatever may fail before a call can leave comes before the log says that it does.
         token = await self._wire.token()
         call = await self._recorder.intend(batch, parcel.operations, parcel.sent)
-        carried = replace(batch, operations=parcel.operations)
+        whole = parcel.operations is batch.operations
+        carried = batch if whole else replace(batch, operations=parcel.operations)
         request = spec.request(self._api, batch.route, merge_items(parcel.operations))
         exchange = await self._wire.call(request, token)
-        context = Settling(parcel.doubtful, silent=parcel.silent)
-        settlement = settle(spec, carried, exchange, context)
+        settlement = self._taught.settle(spec, carried, exchange, parcel)
         self._record(batch, parcel, call, settlement)
         if isinstance(exchange, NoReply) and exchange.kept_back:
-            return [parcel]
+            return [parcel], frozenset()
         self._heard(exchange)
+        if self._telemetry is not None:
+            attempt = parcel.sent
+            self._telemetry.sent(
+                request, exchange, batch=batch, attempt=attempt, settlement=settlement
+            )
         if any(rest.reason is Reason.LOOKUP for rest in settlement.unprocessed):
             settlement = await self._sequel.look_up(spec, carried, parcel, exchange, settlement)
         if settlement.limit is not None:
@@ -175,7 +205,12 @@ class Carrier:
         left: list[Parcel] = []
         for remainder in settlement.unprocessed:
             left.extend(await self._sequel.follow_up(batch, parcel, remainder, after))
-        return left
+        return left, done_only_now(spec, parcel, settlement)
+
+    def _kept(self, batch: Batch, parcels: Sequence[Parcel]) -> tuple[Parcel, ...]:
+        """Return what of parcels is to wait for its time: all, unless their group is aborted."""
+        kept = [self._skip(batch, each) for each in parcels]
+        return tuple(each for each in kept if each is not None)
 
     def _skip(self, batch: Batch, parcel: Parcel) -> Parcel | None:
         """
@@ -190,7 +225,7 @@ class Carrier:
         for operation in certain:
             outcome = skipped(operation, halt.code, halt.message)
             self._recorder.settle(outcome, batch=batch, attempts=parcel.sent, aborted=True)
-        return replace(parcel, operations=doubtful) if doubtful else None
+        return parcel._replace(operations=doubtful) if doubtful else None
 
     def _record(self, batch: Batch, parcel: Parcel, call: int, settlement: Settlement) -> None:
         """Write down an exchange, at once and without waiting for anything."""

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from bulkops.errors import BulkopsError, UsageError
+from bulkops.files.talk import Talk
 
 PROTOCOL: Final = 1
 SOCKET: Final = "ctl.sock"
@@ -37,7 +37,7 @@ async def listening(run: Path, answer: Answer) -> AsyncIterator[None]:
     A socket that is there already is that of a dead process. Where none can be made (some
     network file systems), the run goes on without, and says so.
     """
-    log = structlog.get_logger("bulkops.ctl")
+    log = Talk("bulkops.ctl")
     try:
         listener = _listener(run)
     except OSError as error:

@@ -11,12 +11,13 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from bulkops.model import Exchange, NoReply, Reply
 from bulkops.rules.parcel import Parcel
 from bulkops.rules.parking import MOST, Load, Parking
-from bulkops.rules.ration import Ration, faulted, served
+from bulkops.rules.ration import Leave, Ration, faulted, served
 from bulkops.rules.retrying import Policy, outage
 from bulkops.wire.stop import Stop
 
@@ -34,6 +35,7 @@ class Dispatch:
         self._stop = stop
         self._ration = Ration()
         self._closed = False
+        self._repeating = asyncio.Lock()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
 
@@ -87,18 +89,47 @@ class Dispatch:
         if self._closed and self._parking.is_empty:
             self._work.set()
 
+    def sweep(self, left_of: Callable[[Load], tuple[Parcel, ...] | None]) -> None:
+        """Drop what need not be waited for any more, see `Parking.sweep`."""
+        self._parking.sweep(left_of)
+        if self._parking.runs_low:
+            self._room.set()
+        self._work.set()
+
+    @asynccontextmanager
+    async def again(self) -> AsyncIterator[None]:
+        """
+        Wait for leave to repeat a read, and keep it while the read is under way.
+
+        Repeated reads go one at a time as soon as retries do, and rest when everything rests. They
+        take turns among themselves alone: a load that is out may itself be what waits for one.
+        """
+        if self._leave() is Leave.ALL:
+            yield
+            return
+        async with self._repeating:
+            while self._leave() is Leave.NOTHING and not self._stop.asked:
+                rest = self._ration.rests_until - asyncio.get_running_loop().time()
+                await self._stop.sleep(rest)
+            yield
+
+    def _leave(self) -> Leave:
+        return self._ration.leave(asyncio.get_running_loop().time())
+
     def heard(self, exchange: Exchange) -> None:
         """Take note of how a call ended; ask for a stop when nothing but trouble is left."""
+        if isinstance(exchange, Reply) and exchange.status == 429:
+            return
+        well = isinstance(exchange, Reply) and exchange.status < 500
+        if well and served(self._ration) is self._ration:
+            return
         now = asyncio.get_running_loop().time()
         before = self._ration.leave(now)
-        match exchange:
-            case Reply(status=429):
-                return
-            case Reply(status=status) if status < 500:
-                self._ration = served(self._ration)
-            case _:
-                chance = random.random()  # noqa: S311  (jitter, not a secret)
-                self._ration = faulted(self._ration, self._policy.waits, now=now, chance=chance)
+        if well:
+            self._ration = served(self._ration)
+        else:
+            chance = random.random()  # noqa: S311  (jitter, not a secret)
+            self._ration = faulted(self._ration, self._policy.waits, now=now, chance=chance)
         if self._ration.probes >= self._policy.attempts:
             self._stop.ask(outage(_words(exchange)))
         if self._ration.leave(now) is not before:

@@ -10,22 +10,22 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import structlog
 
+from bulkops.engine.derive import derive, is_derived
 from bulkops.engine.recorder import Thresholds
-from bulkops.engine.report import write_report
 from bulkops.engine.rig import Manner, rigged
 from bulkops.engine.runner import Runner, Settings
 from bulkops.engine.signals import draining
+from bulkops.engine.telemetry import Errand, Telemetry, telling
 from bulkops.errors import BulkopsError, ExitCode, PlanStaleError
 from bulkops.files.checkpoint import Checkpoint, header
 from bulkops.files.config import Config
-from bulkops.files.outcomes import copy_outcomes, count_outcomes, write_failed
 from bulkops.files.prepare import Prepared
 from bulkops.files.refusals import refused_so_far
 from bulkops.files.resume import read_progress
-from bulkops.files.rundir import sync_folder, write_atomically
+from bulkops.files.rundir import sync_folder
+from bulkops.files.talk import Talk
 from bulkops.model import Api, Status
 from bulkops.rules import pacing
 from bulkops.rules.progress import Progress
@@ -86,45 +86,63 @@ async def execute(
     prepared: Prepared,
     config: Config,
     *,
-    remember_secret: Callable[[str], None],
     watch: Watch = lambda _status: None,
     manner: Manner = Manner(),  # noqa: B008  (frozen)
+    stop: Stop | None = None,
 ) -> Ended:
     """
     Run, or go on with, a prepared plan, holding its lock.
 
-    `watch` is given, once, what returns where the run stands (`Steering.status`). The first SIGINT
-    or SIGTERM drains, the second stops at once; SIGHUP reads the limits again. Raises
+    `watch` is given, once, what returns where the run stands (`Steering.status`). Whoever holds
+    `stop` may ask for the end; so do signals, if `manner` says that they mean something: the first
+    SIGINT or SIGTERM drains, the second stops at once, SIGHUP reads the limits again. Raises
     `LockedError`, or what keeps the run from starting.
     """
     with prepared.run.locked():
-        progress = progress_of(prepared, mend=True)
+        # What reads a whole log, or writes it out anew, holds no loop up that others share.
+        progress = await asyncio.to_thread(progress_of, prepared, mend=True)
         reopened = progress.reopen() if manner.resume_stopped else 0
-        tally = tally_of(prepared, progress)
+        tally = await asyncio.to_thread(tally_of, prepared, progress)
         if prepared.run.checkpoint.exists() and progress.finished and not progress.unknown:
-            return Ended(final_code(tally), "", tally)
-        stop = Stop()
+            ended = Ended(final_code(tally), "", tally)
+            if not is_derived(prepared.run):
+                await asyncio.to_thread(derive, prepared, ended.code, finished=True)
+            return ended
+        stop = stop or Stop()
         forbidden = False
-        with draining(stop), structlog.contextvars.bound_contextvars(run=prepared.run.name):
-            forbidden = await _run(
-                prepared,
-                config,
-                progress=progress,
-                tally=tally,
-                stop=stop,
-                remember_secret=remember_secret,
-                manner=manner,
-                reopened=reopened,
-                watch=watch,
-            )
-        reason = stop.reason if not progress.finished else None
-        if reason is None and not progress.finished:
-            reason = BulkopsError("the run ended with lines unsettled; run the same command again")
-        code = reason.exit_code if reason else final_code(tally)
-        if reason is None and forbidden and not tally.statuses[Status.SUCCEEDED]:
-            code = ExitCode.AUTH
-        derive(prepared)
-        return Ended(ExitCode(code), str(reason or ""), tally)
+        signals = draining(stop, signals=manner.signals)
+        errand = Errand(name="run", run=prepared.run.name, prepared=prepared)
+        with signals, structlog.contextvars.bound_contextvars(run=prepared.run.name):
+            async with telling(config, errand) as telemetry:
+                forbidden = await _run(
+                    prepared,
+                    config,
+                    progress=progress,
+                    tally=tally,
+                    stop=stop,
+                    manner=manner,
+                    reopened=reopened,
+                    watch=watch,
+                    telemetry=telemetry,
+                )
+                if telemetry is not None:
+                    told = _ended(progress, tally, stop, forbidden=forbidden)
+                    telemetry.ended(told.code, told.reason)
+        ended = _ended(progress, tally, stop, forbidden=forbidden)
+        with draining(stop, signals=manner.signals):
+            await asyncio.to_thread(derive, prepared, ended.code, finished=progress.finished)
+        return ended
+
+
+def _ended(progress: Progress, tally: Tally, stop: Stop, *, forbidden: bool) -> Ended:
+    """Return how a run ends that comes to its end now."""
+    if progress.finished:
+        lacking = forbidden and not tally.statuses[Status.SUCCEEDED]
+        return Ended(ExitCode.AUTH if lacking else final_code(tally), "", tally)
+    reason = stop.reason or BulkopsError(
+        "the run ended with lines unsettled; run the same command again"
+    )
+    return Ended(ExitCode(reason.exit_code), str(reason), tally)
 
 
 def final_code(tally: Tally) -> ExitCode:
@@ -139,13 +157,13 @@ async def _run(
     progress: Progress,
     tally: Tally,
     stop: Stop,
-    remember_secret: Callable[[str], None],
     manner: Manner,
     reopened: int,
     watch: Watch,
+    telemetry: Telemetry | None,
 ) -> bool:
     """Run inside all that must be closed again; return whether permission was lacking."""
-    log = structlog.get_logger("bulkops.run")
+    log = Talk("bulkops.run")
     settings = settings_of(config)
     async with AsyncExitStack() as stack:
         checkpoint = await stack.enter_async_context(
@@ -166,7 +184,6 @@ async def _run(
                 policy=settings.policy,
                 stop=stop,
                 tally=tally,
-                remember_secret=remember_secret,
             )
         )
         runner = Runner(
@@ -176,11 +193,14 @@ async def _run(
             progress=progress,
             stop=stop,
             tally=tally,
+            telemetry=telemetry,
         )
         log.info("run.started", rows=prepared.rows, settled=len(progress.settled))
         checkpoint.append(type="note", event="run.started")
         rig.steering.look()
         watch(rig.steering.status)
+        if telemetry is not None:
+            telemetry.watch(rig.steering.status)
         keeper = asyncio.create_task(rig.steering.keep())
         try:
             if not stop.asked:
@@ -188,10 +208,15 @@ async def _run(
         finally:
             keeper.cancel()
             event = "run.finished" if progress.finished else "run.stopped"
+            forbidden = any(halt.code in _PERMISSION for halt in runner.halts)
+            ended = _ended(progress, tally, stop, forbidden=forbidden)
+            reason = ended.reason or str(stop.reason or "")
             facts = {"calls": tally.fresh_calls, "latency_s": tally.latency_s}
-            checkpoint.append(type="note", event=event, reason=str(stop.reason or ""), **facts)
-            log.info(event, reason=str(stop.reason or ""), settled=len(progress.settled))
-        return any(halt.code in _PERMISSION for halt in runner.halts)
+            checkpoint.append(
+                type="note", event=event, exit=int(ended.code), reason=reason, **facts
+            )
+            log.info(event, reason=reason, settled=len(progress.settled))
+        return forbidden
 
 
 def settings_of(config: Config) -> Settings:
@@ -213,22 +238,3 @@ def settings_of(config: Config) -> Settings:
         read_many=config.follow.bulk_read == "auto",
         capture=config.run.capture == "fields",
     )
-
-
-def derive(prepared: Prepared) -> dict[str, Any]:
-    """Write a run's `outcomes.csv`, `failed.csv`, `summary.json` and `report.html`."""
-    run = prepared.run
-    copy_outcomes(run, run.path / "outcomes.csv")
-    plan = prepared.description["plan"]
-    failed = write_failed(run, prepared.description)
-    summary = {
-        "run": run.name,
-        "manifest": prepared.description["manifest"],
-        "rows": prepared.rows,
-        "not_in_wanted_state": failed,
-        "outcomes": count_outcomes(run),
-        "plan": plan["summary"],
-    }
-    write_atomically(run.path / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    write_report(run)
-    return summary

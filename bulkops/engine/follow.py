@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 from bulkops.engine.reader import Reader, Refusal
 from bulkops.engine.recorder import Recorder
 from bulkops.engine.records import Records
+from bulkops.engine.telemetry import Telemetry
 from bulkops.errors import BulkopsError, PausedError
 from bulkops.model import Api, Outcome, Status
 from bulkops.rules.operations import SPECS
@@ -42,6 +44,7 @@ class Follower:
         stop: Stop,
         tally: Tally,
         send_again: Callable[[Sequence[Awaited]], Awaitable[None]],
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._records = Records(api, reader, recorder, read_many=read_many)
         self._recorder = recorder
@@ -49,6 +52,7 @@ class Follower:
         self._stop = stop
         self._tally = tally
         self._send_again = send_again
+        self._telemetry = telemetry
         self._watches = Watches(intervals)
         self._changed = asyncio.Event()
         self._closed = False
@@ -120,8 +124,10 @@ class Follower:
         return [each for look in looks for each in look.result()]
 
     async def _look_unless_stopped(self, module: str, watches: Sequence[Watch]) -> list[Awaited]:
+        told = self._telemetry.polling(module, watches) if self._telemetry else nullcontext()
         try:
-            return await self._look_at(module, watches)
+            with told:
+                return await self._look_at(module, watches)
         except BulkopsError as error:
             self._stop.ask(error)
             return []

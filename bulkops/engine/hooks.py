@@ -1,36 +1,31 @@
 """
 Tell others how a run ended: commands, a webhook, and the ping of a health check.
 
-Nothing here changes how the run ended: what fails is a warning in the log. No secret of ours
-reaches a command, and none but its own the webhook.
+Nothing here changes how the run ended: what fails is a warning in the log. `hook_calls.py` carries
+the hooks out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-import aiohttp
 import orjson
-import structlog
 
-from bulkops import __version__
+from bulkops.engine.hook_calls import call, post, run_command
 from bulkops.errors import BulkopsError, ExitCode, LockedError, NotConfirmedError
-from bulkops.files.hooks_section import SECRET, Hooks
+from bulkops.files.hooks_section import Hooks
 from bulkops.files.last_note import last_note
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.talk import Talk
 from bulkops.model import Status
-from bulkops.wire.transport import proxy_for
 
 #: Ends of a run whose every line is settled.
 FINISHED: Final = frozenset({ExitCode.OK, ExitCode.INCOMPLETE})
@@ -38,9 +33,6 @@ FINISHED: Final = frozenset({ExitCode.OK, ExitCode.INCOMPLETE})
 _TO_BE_CONTINUED: Final = frozenset({ExitCode.PAUSED, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 #: A lost success would raise an alarm, so a ping is tried again.
 _PINGS: Final = 3
-#: Begins of names; a section may also be given whole, as JSON.
-_SECRETS: Final = ("BULKOPS_AUTH", f"BULKOPS_HOOKS__{SECRET.upper()}")
-_WHOLE: Final = "BULKOPS_HOOKS"
 
 
 @dataclass(slots=True)
@@ -136,66 +128,15 @@ def _announce(hooks: Hooks, ending: Ending) -> None:
     command = hooks.on_finish if ending.code in FINISHED else hooks.on_stop
     if command:
         name = "on_finish" if ending.code in FINISHED else "on_stop"
-        _warn_of(f"hooks.{name}", _run(command, facts, timeout_s=hooks.command_timeout_s))
+        _warn_of(f"hooks.{name}", run_command(command, facts, timeout_s=hooks.command_timeout_s))
     if hooks.webhook:
-        _warn_of("hooks.webhook", asyncio.run(_post(hooks, facts)))
+        _warn_of("hooks.webhook", asyncio.run(post(hooks, facts)))
     _ping(hooks, _suffix(ending.code))
 
 
 def _warn_of(hook: str, trouble: str) -> None:
     if trouble:
-        structlog.get_logger("bulkops.hooks").warning("hook.failed", hook=hook, reason=trouble)
-
-
-def environment(facts: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a command: ours without secrets, and the facts of the run."""
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if not name.upper().startswith(_SECRETS) and name.upper() != _WHOLE
-    }
-    plain = {f"BULKOPS_{name.upper()}": facts[name] for name in _PLAIN}
-    counts = {f"BULKOPS_{name.upper()}": each for name, each in facts["statuses"].items()}
-    # No value of an environment may hold a NUL.
-    told = {name: str(each).replace("\0", "") for name, each in {**plain, **counts}.items()}
-    return {**kept, **told}
-
-
-_PLAIN: Final = ("event", "job", "run", "run_dir", "exit", "reason", "rows", "not_in_wanted_state")
-
-
-def _run(command: tuple[str, ...], facts: Mapping[str, Any], *, timeout_s: float) -> str:
-    """
-    Run a command with the facts; return what went wrong, or nothing.
-
-    What it prints goes to our standard error: standard output is for data. When its time is up
-    it ends with all that it started.
-    """
-    try:
-        process = subprocess.Popen(  # noqa: S603  (a list of words, out of the configuration)
-            command,
-            stdin=subprocess.PIPE,
-            stdout=2,
-            env=environment(facts, os.environ),
-            start_new_session=True,
-        )
-    except OSError as error:
-        return f"{command[0]}: cannot be started: {error.strerror}"
-    with process:
-        try:
-            process.communicate(orjson.dumps(facts), timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            return f"{command[0]}: took longer than {timeout_s:g} s and was ended"
-    return f"{command[0]}: ended with {process.returncode}" if process.returncode else ""
-
-
-async def _post(hooks: Hooks, facts: Mapping[str, Any]) -> str:
-    headers = {"Content-Type": "application/json"}
-    if secret := hooks.webhook_secret.get_secret_value():
-        headers[hooks.webhook_header] = secret
-    return await _call("POST", hooks.webhook, hooks, headers=headers, body=orjson.dumps(facts))
+        Talk("bulkops.hooks").warning("hook.failed", hook=hook, reason=trouble)
 
 
 def _suffix(code: ExitCode) -> str:
@@ -217,34 +158,10 @@ def _ping(hooks: Hooks, suffix: str) -> None:
     url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + suffix))
     trouble = ""
     for _ in range(_PINGS):
-        trouble = asyncio.run(_call("GET", url, hooks, headers={}, body=None))
+        trouble = asyncio.run(call("GET", url, hooks, headers={}, body=None))
         if not trouble:
             return
     _warn_of("hooks.health_check", trouble)
-
-
-async def _call(
-    method: str, url: str, hooks: Hooks, *, headers: Mapping[str, str], body: bytes | None
-) -> str:
-    """
-    Make one call; return what went wrong, without the address (which may be a secret), or nothing.
-
-    A redirect is not followed: what we say is for this address alone.
-    """
-    agent = {"User-Agent": f"bulkops/{__version__}"}
-    timeout = aiohttp.ClientTimeout(total=hooks.timeout_s)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, proxy=proxy_for(url)) as session,
-            session.request(
-                method, url, headers={**agent, **headers}, data=body, allow_redirects=False
-            ) as response,
-        ):
-            return "" if response.ok and response.status < 300 else f"answered {response.status}"
-    except TimeoutError:
-        return f"took longer than {hooks.timeout_s:g} s"
-    except (aiohttp.ClientError, OSError, ValueError, BulkopsError) as error:
-        return type(error).__name__
 
 
 def _size(path: Path) -> int:

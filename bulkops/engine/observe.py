@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from bulkops.engine.reader import Reader, Refusal
 from bulkops.model import Api, Item, Json, Request, Route
-from bulkops.rules.spec import Before, Capture, Probe, Spec
+from bulkops.rules.reads import Before, Capture, Probe
+from bulkops.rules.spec import Spec
 
 W = TypeVar("W", Probe, Capture)
 T = TypeVar("T")

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 
+from bulkops.engine.telemetry import Telemetry
 from bulkops.errors import AuthError, PausedError
 from bulkops.files.checkpoint import Checkpoint
 from bulkops.files.token_cache import Token
@@ -54,13 +57,22 @@ class Reader:
         attempts: int,
         stop: Stop,
         tally: Tally,
+        heard: Callable[[Exchange], None] = lambda _: None,
+        again: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        telemetry: Telemetry | None = None,
     ) -> None:
+        """
+        `heard` is told how every read ended; one that met a fault is repeated within `again`.
+        """
         self._wire = wire
         self._checkpoint = checkpoint
         self._waits = waits
         self._attempts = attempts
         self._stop = stop
         self._tally = tally
+        self._heard = heard
+        self._again = again
+        self._telemetry = telemetry
         self._territories: frozenset[str] | None = None
         self._asking = asyncio.Lock()
 
@@ -73,13 +85,16 @@ class Reader:
         """
         tries = refreshed = 0
         started = asyncio.get_running_loop().time()
+        leave: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         while not self._stop.asked:
-            token = await self._wire.token()
-            self._checkpoint.append(type="note", event="call.read", path=request.path)
-            self._tally.reads += 1
-            exchange = await self._ask(request, token)
+            async with leave():
+                token = await self._wire.token()
+                self._checkpoint.append(type="note", event="call.read", path=request.path)
+                self._tally.reads += 1
+                exchange = await self._ask(request, token, attempt=1 + tries + refreshed)
             if isinstance(exchange, NoReply) and exchange.kept_back:
                 continue
+            self._heard(exchange)
             verdict, refusal = _judge(exchange)
             asked_to_wait = retry_after(exchange) or 0.0
             if asked_to_wait > self._waits.longest_s and verdict in _LATER:
@@ -102,6 +117,7 @@ class Reader:
                 case _:
                     return replace(refusal, altogether=verdict is Verdict.ABORT)
             tries += 1
+            leave = self._again if verdict is Verdict.RETRY else nullcontext
             # Who is refused for too many calls waits with all others, as long as the limiter says.
             spent = tries >= self._attempts and verdict is Verdict.RETRY
             if spent and self._wire.last_served < started:
@@ -120,7 +136,7 @@ class Reader:
             await self._stop.sleep(max(wait, asked_to_wait))
         raise EndingError("the run is ending")
 
-    async def _ask(self, request: Request, token: Token) -> Exchange:
+    async def _ask(self, request: Request, token: Token, *, attempt: int) -> Exchange:
         """
         Call once, unless the run ends meanwhile: a read that nobody waits for is given up.
 
@@ -135,7 +151,10 @@ class Reader:
                 await asyncio.wait({call})
         if self._stop.asked and (call.cancelled() or isinstance(call.result(), NoReply)):
             raise EndingError("the run is ending")
-        return call.result()
+        exchange = call.result()
+        if self._telemetry is not None:
+            self._telemetry.read(request, exchange, attempt=attempt)
+        return exchange
 
     async def known_territories(self, api: Api) -> frozenset[str]:
         """

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
-
 from bulkops.engine.reader import Reader, Refusal
 from bulkops.engine.recorder import Recorder
+from bulkops.files.talk import Talk
 from bulkops.model import Api
 from bulkops.rules.operations.territories import (
     feature_info,
@@ -37,7 +36,7 @@ class Records:
         self._read_many = read_many
         self._singly: set[str] = set()
         self._unlisted: set[str] = set()
-        self._log = structlog.get_logger("bulkops.follow")
+        self._log = Talk("bulkops.follow")
 
     def lists_jobs(self, module: str) -> bool:
         """Whether the server has not refused yet to list the jobs of a module."""

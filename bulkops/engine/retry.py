@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from bulkops.engine.execute import progress_of
 from bulkops.errors import UsageError
-from bulkops.files.outcomes import UNFINISHED, write_failed
+from bulkops.files.failed_file import write_failed
+from bulkops.files.outcomes import UNFINISHED
 from bulkops.files.prepare import Asked, load
 from bulkops.files.rundir import RunDirectory
 from bulkops.model import Status

@@ -11,8 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from bulkops.engine.ctl import listening
 from bulkops.engine.signals import hanging_up
 from bulkops.engine.steering import Hands, Steering
@@ -21,6 +19,7 @@ from bulkops.files.checkpoint import Checkpoint
 from bulkops.files.config import Config
 from bulkops.files.credits import budget_of, ledger_of
 from bulkops.files.levels import LevelFile, level_file_of
+from bulkops.files.talk import Talk
 from bulkops.rules.retrying import Policy
 from bulkops.rules.tally import Tally
 from bulkops.wire.auth import TokenSource
@@ -39,13 +38,16 @@ class Manner:
 
     `wait` for the window and for credits rather than end. `max_credits` is the most to spend.
     `resume_stopped` sends the lines of aborted groups again. `reload` reads the configuration
-    again, laid out for the same run.
+    again, laid out for the same run. `signals` is for whoever owns the process and its main thread:
+    SIGINT and SIGTERM end the run, SIGHUP reloads. `remember_secret` is given what no log may hold.
     """
 
     wait: bool = False
     max_credits: int | None = None
     resume_stopped: bool = False
     reload: Callable[[], Config] | None = None
+    signals: bool = False
+    remember_secret: Callable[[str], None] = lambda _secret: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,6 @@ async def rigged(
     policy: Policy,
     stop: Stop,
     tally: Tally,
-    remember_secret: Callable[[str], None],
 ) -> AsyncIterator[Rig]:
     """Yield all that the run in the directory `run` needs, until the block ends."""
     limits = config.limits
@@ -108,11 +109,14 @@ async def rigged(
         steering = Steering(
             hands, config, wait=manner.wait, reload=manner.reload or (lambda: config)
         )
-        stack.enter_context(hanging_up(stop, steering.reread))
+        if manner.signals:
+            stack.enter_context(hanging_up(stop, steering.reread))
         await stack.enter_async_context(listening(run, steering.answer))
         wire = Wire(
             transport=transport,
-            tokens=TokenSource(config=config, session=accounts, remember_secret=remember_secret),
+            tokens=TokenSource(
+                config=config, session=accounts, remember_secret=manner.remember_secret
+            ),
             limiter=limiter,
             purse=purse,
             stop=stop,
@@ -164,7 +168,7 @@ async def few_calls(
 
 def _shown(checkpoint: Checkpoint, tally: Tally) -> Callable[[str, str], None]:
     """Return what makes every change of the holds seen: in the log, the counts and the words."""
-    log = structlog.get_logger("bulkops.run")
+    log = Talk("bulkops.run")
     held: dict[str, str] = {}
 
     def changed(name: str, words: str) -> None:

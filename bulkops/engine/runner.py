@@ -21,14 +21,16 @@ from bulkops.engine.dispatch import Dispatch
 from bulkops.engine.follow import Follower
 from bulkops.engine.reader import Reader
 from bulkops.engine.recorder import Recorder, Thresholds
+from bulkops.engine.telemetry import Telemetry
 from bulkops.errors import BulkopsError
 from bulkops.files.checkpoint import Checkpoint
 from bulkops.files.plan_file import read_batches, read_refusals
 from bulkops.model import Api, Batch, Learnt, Operation, Outcome, Status
+from bulkops.rules.line_set import LineSet
 from bulkops.rules.operations import SPECS
 from bulkops.rules.parcel import Parcel
 from bulkops.rules.parking import Load
-from bulkops.rules.progress import LineSet, Progress
+from bulkops.rules.progress import Progress
 from bulkops.rules.retrying import Policy
 from bulkops.rules.settlement import Halt
 from bulkops.rules.tally import Tally
@@ -36,7 +38,7 @@ from bulkops.rules.watches import Awaited, Intervals
 from bulkops.wire.call import Wire
 from bulkops.wire.stop import Stop
 
-_CHUNK = 32
+_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Runner:
         progress: Progress,
         stop: Stop,
         tally: Tally,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._settings = settings
         self._progress = progress
@@ -78,6 +81,8 @@ class Runner:
         self._recorder = Recorder(
             checkpoint, progress, thresholds=settings.thresholds, stop=stop, tally=tally
         )
+        self._aborted = 0
+        self._dispatch = Dispatch(workers=settings.workers, policy=settings.policy, stop=stop)
         reader = self._reader = Reader(
             wire,
             checkpoint,
@@ -85,6 +90,9 @@ class Runner:
             attempts=settings.policy.attempts,
             stop=stop,
             tally=tally,
+            heard=self._dispatch.heard,
+            again=self._dispatch.again,
+            telemetry=telemetry,
         )
         self._follower = Follower(
             api=settings.api,
@@ -95,8 +103,8 @@ class Runner:
             stop=stop,
             tally=tally,
             send_again=self._send_again,
+            telemetry=telemetry,
         )
-        self._dispatch = Dispatch(workers=settings.workers, policy=settings.policy, stop=stop)
         self._carrier = Carrier(
             api=settings.api,
             wire=wire,
@@ -109,6 +117,7 @@ class Runner:
             follow=self._follower.add,
             heard=self._dispatch.heard,
             capture=settings.capture,
+            telemetry=telemetry,
         )
 
     @property
@@ -175,10 +184,17 @@ class Runner:
                 # Each worker is a task, and what is bound ends with it.
                 structlog.contextvars.bind_contextvars(batch=load.batch.number)
                 left = await self._carrier.carry(load)
+                self._sweep()
             except BulkopsError as error:
                 self._stop.ask(error)
             self._dispatch.give_back(load, left)
             self._tally.parked = self._dispatch.parked
+
+    def _sweep(self) -> None:
+        """Settle the parked lines of a group that was just aborted: they wait for nothing more."""
+        if self._aborted < len(self._carrier.halts):
+            self._aborted = len(self._carrier.halts)
+            self._dispatch.sweep(self._carrier.left_of)
 
     async def _carry_through(self, batch: Batch, *, resent: bool = False) -> None:
         try:

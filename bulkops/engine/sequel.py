@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-
-import structlog
 
 from bulkops.engine.prober import probe
 from bulkops.engine.reader import Reader
 from bulkops.engine.recorder import Recorder
+from bulkops.files.talk import Talk
 from bulkops.model import Api, Batch, Exchange, Outcome, Status
 from bulkops.rules.operations import SPECS
 from bulkops.rules.parcel import Parcel, lines_of
@@ -54,7 +52,7 @@ class Sequel:
         self._stop = stop
         self._tally = tally
         self._follow = follow
-        self._log = structlog.get_logger("bulkops.carrier")
+        self._log = Talk("bulkops.carrier")
 
     async def look_up(
         self,
@@ -86,7 +84,7 @@ class Sequel:
         """Do what follows from operations that are left; return the parcels to be sent."""
         now = asyncio.get_running_loop().time()
         if rest.reason in {Reason.RETRY, Reason.THROTTLED}:
-            parcel = replace(parcel, since=min(parcel.since, now))
+            parcel = parcel._replace(since=min(parcel.since, now))
         now_silent = self._wire.last_served < parcel.since
         chance = random.random()  # noqa: S311  (jitter, not a secret)
         then = what_next(parcel, rest, after, self._policy, silent=now_silent, chance=chance)
@@ -136,6 +134,6 @@ def _timed(then: Next, now: float) -> list[Parcel]:
     if then.slow_down:
         return list(then.parcels)
     return [
-        replace(each, wait_s=0.0, due=now + each.wait_s) if each.wait_s else each
+        each._replace(wait_s=0.0, due=now + each.wait_s) if each.wait_s else each
         for each in then.parcels
     ]

@@ -15,11 +15,10 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from bulkops.errors import BulkopsError, PausedError, UsageError
 from bulkops.files.config import Config
 from bulkops.files.credits import budget_of
+from bulkops.files.talk import Talk
 from bulkops.rules import pacing
 from bulkops.rules.forecast import Ahead, Meter, Window, end_of
 from bulkops.rules.tally import Tally
@@ -74,7 +73,7 @@ class Steering:
         self._most = config.limits.ceiling
         self._concurrency = config.limits.ceiling
         self._calls_per_second = config.limits.calls_per_second
-        self._log = structlog.get_logger("bulkops.steering")
+        self._log = Talk("bulkops.steering")
         self._meter = Meter()
         self._begun = clock.monotonic()
         self._sample()

@@ -1,5 +1,5 @@
 """
-Remember what the server taught during a run: how much a call may hold, and what it refuses.
+Remember what the server taught during a run: what a call may hold, what is refused, how it answers.
 """
 
 from __future__ import annotations
@@ -7,12 +7,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-import structlog
-
 from bulkops.engine.recorder import Recorder
-from bulkops.model import Batch
+from bulkops.files.talk import Talk
+from bulkops.model import Batch, Exchange, SealedReply
+from bulkops.rules.likeness import Likeness, likeness_of, recognised
 from bulkops.rules.operations import SPECS
-from bulkops.rules.settlement import Halt
+from bulkops.rules.parcel import Parcel
+from bulkops.rules.settle import settle
+from bulkops.rules.settlement import Halt, Settlement, Settling
 from bulkops.rules.spec import Spec
 
 Group = tuple[str, str, str]
@@ -33,7 +35,23 @@ class Taught:
             for spec in SPECS.values()
             if spec.learns_capacity and spec.name not in self._capacities
         }
-        self._log = structlog.get_logger("bulkops.carrier")
+        self._likeness: dict[str, Likeness] = {}
+        self._log = Talk("bulkops.carrier")
+
+    def settle(self, spec: Spec, carried: Batch, exchange: Exchange, parcel: Parcel) -> Settlement:
+        """Settle an exchange as the rules do, but at a glance if it is like one before."""
+        context = Settling(parcel.doubtful, silent=parcel.silent)
+        if not isinstance(exchange, SealedReply):
+            return settle(spec, carried, exchange, context)
+        alike = recognised(self._likeness.get(spec.name), carried, exchange, context)
+        if alike is not None:
+            return Settlement((alike,))
+        settlement = settle(spec, carried, exchange, context)
+        if len(settlement.ended) == 1 and not settlement.unprocessed:
+            likeness = likeness_of(spec, carried, exchange, settlement.ended[0])
+            if likeness is not None:
+                self._likeness[spec.name] = likeness
+        return settlement
 
     @property
     def halts(self) -> tuple[Halt, ...]:

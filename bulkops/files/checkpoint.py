@@ -15,8 +15,8 @@ One JSON object a line, each with its `type`:
 - `note`: anything worth knowing later (`event` says what). After `run.reopened` the lines that
   went with aborted groups until then have no outcome any more.
 
-Appending never waits; `durable` does. A writer thread takes all that has gathered, writes it,
-and makes it durable with one `fsync` for everyone who waits.
+Appending never waits; `durable` does. A writer thread takes all that a turn of the loop has
+gathered, writes it, and makes it durable with one `fsync` for everyone who waits.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Checkpoint:
         self._path = path
         self._fsync = fsync
         self._clock = clock
+        self._fresh: list[bytes] = []
         self._buffer: list[bytes] = []
         self._appended = 0
         self._synced = 0
@@ -77,6 +78,7 @@ class Checkpoint:
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        self._hand_over()
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -107,7 +109,8 @@ class Checkpoint:
         """
         record = {"type": record_type, name: None, **others, "t": round(self._clock(), 3)}
         before, after = (orjson.dumps(record) + b"\n").split(b"null", 1)
-        lines = (after + before).join([b"%d" % value for value in values])
+        # In C: the numbers of a list as JSON, what parts them put in place of its commas.
+        lines = orjson.dumps(list(values))[1:-1].replace(b",", after + before)
         self._append(before + lines + after, record_type)
 
     def _append(self, lines: bytes, record_type: str) -> None:
@@ -118,9 +121,16 @@ class Checkpoint:
                 f"{self._path}: the checkpoint log is closed; a record came too late and is not in "
                 f"it ({record_type}). Run the same command again: it is found out anew."
             )
+        if not self._fresh:
+            self._loop.call_soon(self._hand_over)
+        self._fresh.append(lines)
+        self._appended += 1
+
+    def _hand_over(self) -> None:
+        """Let the writer have what this turn of the loop has appended: it is woken once for all."""
+        fresh, self._fresh = self._fresh, []
         with self._wake:
-            self._buffer.append(lines)
-            self._appended += 1
+            self._buffer += fresh
             self._wake.notify()
 
     async def durable(self) -> None:

@@ -1,5 +1,5 @@
 """
-The configuration as a whole, and where it is read from: a file, and the environment over it.
+The configuration as a whole: what is read from a file, and the environment over it.
 
 Nothing here opens a connection or reads a manifest, and nothing reads the ambient environment
 but `load_config`.
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
-from platformdirs import user_config_path
 from pydantic import (
     BaseModel,
     Field,
@@ -27,16 +24,22 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from bulkops.errors import UsageError
-from bulkops.files.hooks_section import SECRET, Hooks
+from bulkops.files.config_tables import (
+    PREFIX,
+    find_file,
+    merged,
+    read_environment,
+    read_file,
+)
+from bulkops.files.hooks_section import Hooks
+from bulkops.files.limits_section import Limits
 from bulkops.files.logins import LoginFile, default_logins
 from bulkops.files.products import EDITIONS
 from bulkops.files.reconcile_section import Reconcile
-from bulkops.files.sections import SECRET_KEYS, Api, Auth, Follow, Limits, Plan, Run, Section, Stop
+from bulkops.files.sections import SECRET_KEYS, Api, Auth, Follow, Plan, Run, Section, Stop
 
-_PREFIX: Final = "BULKOPS_"
 _RELATION: Final = re.compile(r"[A-Za-z_]\w{0,99}\.[A-Za-z_]\w{0,99}", re.ASCII)
 
 
@@ -144,16 +147,16 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     what was expected.
     """
     environ = os.environ if environ is None else environ
-    file = _find(path, environ)
-    from_file = _read(file) if file else {}
-    from_environment = _from_environment(environ)
+    file = find_file(path, environ)
+    from_file = read_file(file) if file else {}
+    from_environment = read_environment(environ, Config)
 
     def origin(keys: tuple[str, ...]) -> str:
         section = from_environment.get(keys[0], {}) if keys else {}
         if keys[1:] and keys[1] in section:
-            return f"environment variable {_PREFIX}{'__'.join(keys).upper()}"
+            return f"environment variable {PREFIX}{'__'.join(keys).upper()}"
         if keys and section and keys[0] not in from_file:
-            return f"environment variables {_PREFIX}{keys[0].upper()}..."
+            return f"environment variables {PREFIX}{keys[0].upper()}..."
         return str(file) if file else "configuration"
 
     try:
@@ -181,29 +184,6 @@ def _logged_in(config: Config) -> Config:
     taken = {("auth", key): str(file.path) for key in values}
     logged_in = config.model_copy(update={"auth": auth.model_copy(update=values)})
     return logged_in.read_from(config.source, taken)
-
-
-def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tables of both; where both have a key, `over` wins."""
-    both = {**under, **over}
-    for name in under.keys() & over.keys():
-        if isinstance(under[name], Mapping) and isinstance(over[name], Mapping):
-            both[name] = {**under[name], **over[name]}
-    return both
-
-
-def read_toml(file: Path) -> tuple[dict[str, Any], int]:
-    """Return the tables of a TOML file and its permission bits, or raise a `UsageError`."""
-    try:
-        with file.open("rb") as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            return tomllib.load(stream), mode
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: is not UTF-8 at byte {error.start}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file}: is not TOML: {error}") from None
 
 
 def usage_error(error: ValidationError, *, origin: Callable[[tuple[str, ...]], str]) -> UsageError:
@@ -248,46 +228,3 @@ def _suggestion(keys: tuple[str, ...]) -> str:
         near = [f"{keys[0]}.{key}" for key in get_close_matches(keys[1], sections[keys[0]], n=1)]
         near += [f"{name}.{keys[1]}" for name, known in sections.items() if keys[1] in known]
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    named = path or (Path(environ["BULKOPS_CONFIG"]) if environ.get("BULKOPS_CONFIG") else None)
-    if named:
-        return named.expanduser()
-    usual = (Path("config.toml"), user_config_path("bulkops", appauthor=False) / "config.toml")
-    return next((each for each in usual if each.exists()), None)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    tables, mode = read_toml(file)
-    for name, keys in (("auth", SECRET_KEYS), ("hooks", (SECRET,))):
-        table = tables.get(name)
-        if isinstance(table, Mapping) and any(table.get(key) for key in keys) and mode & 0o077:
-            raise UsageError(
-                f"{file}: holds secrets in [{name}] and others can read it (mode {mode:04o}); "
-                f"expected a file for its owner alone: chmod 600 {file}"
-            )
-    return tables
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    for name in environ:
-        section, nested, _ = name.upper().removeprefix(_PREFIX).lower().partition("__")
-        if name.upper().startswith(_PREFIX) and nested and section not in Config.model_fields:
-            near = get_close_matches(section, Config.model_fields, n=1)
-            mend = f"; did you mean {_PREFIX}{near[0].upper()}__...?" if near else ""
-            raise UsageError(f"environment variable {name}: unknown section {section!r}{mend}")
-    # The source reads only names, fields and delimiters, which any model has; it takes the
-    # values from `env_vars`, so that what is passed in is what is read.
-    source = EnvSettingsSource(
-        cast("type[BaseSettings]", Config), env_prefix=_PREFIX, env_nested_delimiter="__"
-    )
-    # A hook finds the name of its run in BULKOPS_RUN, and may call bulkops again.
-    told = f"{_PREFIX}RUN"
-    source.env_vars = {
-        name.lower(): value for name, value in environ.items() if name.upper() != told
-    }
-    try:
-        return source()
-    except SettingsError as error:
-        raise UsageError(f"environment: {error}; expected JSON, such as {{...}}") from None

@@ -10,13 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     StrictBool,
     ValidationError,
@@ -25,56 +22,17 @@ from pydantic import (
 )
 
 from bulkops.errors import UsageError
-from bulkops.files.config import Config, merged, read_toml, usage_error
+from bulkops.files.config import Config, usage_error
+from bulkops.files.config_tables import merged, read_toml
 from bulkops.files.hooks_section import SECRET
+from bulkops.files.job_words import Column, FieldName, Id, JobName, Text, job_name
 from bulkops.files.manifest import Format
-from bulkops.files.sections import Limits, Section
+from bulkops.files.sections import Section
 
 #: The tables of the configuration that a job may speak of.
 TABLES: Final = tuple(name for name in Config.model_fields if name != "auth")
 #: A manifest that is standard input.
 STDIN: Final = Path("-")
-
-
-def _column(name: str) -> str:
-    if not name or name != name.strip():
-        raise ValueError("expected the name of a column, without spaces around it")
-    return name
-
-
-def _text(value: Any) -> str:
-    """Write flags and whole numbers as a manifest has them: ids are text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, int | str):
-        raise ValueError("expected text, a whole number, true or false")  # noqa: TRY004
-    return str(value)
-
-
-def _field(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII):
-        raise ValueError('expected API names of fields, such as "list_price"')
-    return name
-
-
-def job_name(file: Path) -> str:
-    """Return the name of the job of a file."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-") or "job"
-
-
-def _job_name(name: str) -> str:
-    if not name or name != job_name(Path(f"{name}.toml")):
-        raise ValueError('expected names of jobs, such as "nightly" for nightly.toml')
-    return name
-
-
-def _id(text: str) -> str:
-    if not re.fullmatch(r"\d{1,20}", text, re.ASCII):
-        raise ValueError("expected an id as text, digits alone")
-    return text
-
-
-Column = Annotated[str, AfterValidator(_column)]
 
 
 class Job(Section):
@@ -103,18 +61,18 @@ class Job(Section):
     format: Format | None = None
     operation: str = ""
     columns: Mapping[Column, Column] = Field(default_factory=dict)
-    fixed: Mapping[Column, Annotated[str, BeforeValidator(_text)]] = Field(default_factory=dict)
-    fields: tuple[Annotated[str, AfterValidator(_field)], ...] = ()
+    fixed: Mapping[Column, Text] = Field(default_factory=dict)
+    fields: tuple[FieldName, ...] = ()
     confirm: StrictBool = True
     reconciles: bool = False
     parents: Path | None = None
     actual: Path | None = None
-    territories: tuple[Annotated[str, AfterValidator(_id)], ...] = ()
+    territories: tuple[Id, ...] = ()
     each: Literal["manifest", "day", "run"] = "manifest"
     keep: str = ""
     if_locked: Literal["fail", "wait", "skip"] = "fail"
     include_failed: StrictBool = False
-    retry: tuple[Annotated[str, AfterValidator(_job_name)], ...] = ()
+    retry: tuple[JobName, ...] = ()
 
     @field_validator("retry")
     @classmethod
@@ -251,8 +209,8 @@ def apply(job: Job, config: Config) -> Config:
                 f"{job.source}: limits.{key}: not allowed in a job, which could spend the "
                 "organisation's credits twice with it; it stands in the configuration"
             )
-    allowed = _reach(config.limits, config.limits.credits)
-    wanted = _reach(result.limits, config.limits.credits)
+    allowed = config.limits.reach(config.limits.credits)
+    wanted = result.limits.reach(config.limits.credits)
     for key, (shown, number) in wanted.items():
         if number > allowed[key][1]:
             raise UsageError(
@@ -260,22 +218,6 @@ def apply(job: Job, config: Config) -> Config:
                 f"{allowed[key][0]}; a job may lower [limits], never raise them"
             )
     return result.read_from(config.source)
-
-
-def _reach(limits: Limits, credits_of_day: int) -> dict[str, tuple[object, float]]:
-    """Return what each limit comes to: as shown to people, and as a number that grows with it."""
-    records = limits.territory_records_per_call
-    return {
-        "concurrency": (limits.ceiling, limits.ceiling),
-        "calls_per_second": (limits.calls_per_second, limits.calls_per_second or inf),
-        "credits_per_day": (limits.credits, limits.credits),
-        "leave_credits": (limits.leave_credits, -limits.leave(credits_of_day)),
-        "attempts": (limits.attempts, limits.attempts),
-        "timeout_s": (limits.timeout_s, limits.timeout_s),
-        "ids_per_call": (limits.ids_per_call, limits.ids_per_call),
-        "territory_records_per_call": (records, 100 if records == "auto" else records),
-        "contact_roles_bulk": (str(limits.contact_roles_bulk).lower(), limits.contact_roles_bulk),
-    }
 
 
 def _refuse_unknown(path: Path, content: Mapping[str, Any]) -> None:

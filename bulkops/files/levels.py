@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import structlog
 from platformdirs import user_state_path
 
 from bulkops.files.config import Config
 from bulkops.files.private_file import replace_privately
+from bulkops.files.talk import Talk
 
 #: More than this is no number of calls in flight.
 _MOST: Final = 1000
@@ -67,9 +67,7 @@ class LevelFile:
         return good
 
     def _complain(self, why: str) -> None:
-        structlog.get_logger("bulkops.levels").warning(
-            "levels.ignored", path=str(self.path), why=why
-        )
+        Talk("bulkops.levels").warning("levels.ignored", path=str(self.path), why=why)
 
 
 def _is_level(value: object) -> bool:

@@ -22,10 +22,12 @@ from bulkops.model import Status
 #: What `/metrics` says its content is.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_SUCCESS: Final = "bulkops_last_success_timestamp_seconds"
+#: The metric that says of a job when it last went well.
+LAST_SUCCESS: Final = "bulkops_last_success_timestamp_seconds"
 
 #: Name, type and meaning of every metric, in the order they are written.
 _FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
+    "bulkops_runs": ("gauge", "Runs of the folder, by their state."),
     "bulkops_up": ("gauge", "1 while a process is on the run, 0 after it."),
     "bulkops_rows": ("gauge", "Rows of the manifest."),
     "bulkops_lines": ("gauge", "Rows by what became of them."),
@@ -45,7 +47,7 @@ _FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "bulkops_seconds_to_end": ("gauge", "The time to the end; absent if nobody can say."),
     "bulkops_exit_code": ("gauge", "Exit code of the process; absent while it runs."),
     "bulkops_updated_timestamp_seconds": ("gauge", "When this was written."),
-    _SUCCESS: ("gauge", "When a run of the job last ended with exit code 0."),
+    LAST_SUCCESS: ("gauge", "When a run of the job last ended with exit code 0."),
 }
 #: Metrics that are one number of a status, and how to find it there.
 _NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -155,7 +157,7 @@ class MetricsFile:
         if ended is not None:
             samples = [*samples, Sample("bulkops_exit_code", int(ended), self._labels)]
         if self._success is not None:
-            samples = [*samples, Sample(_SUCCESS, self._success, self._labels)]
+            samples = [*samples, Sample(LAST_SUCCESS, self._success, self._labels)]
         try:
             write_atomically(self._path, render(samples).encode())
         except OSError as error:
@@ -168,5 +170,5 @@ def _last_success(path: Path) -> float | None:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    found = re.search(rf"^{_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
+    found = re.search(rf"^{LAST_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
     return float(found[1]) if found else None

@@ -9,7 +9,6 @@ a hint stops nothing: the rows are in the plan, and the reader decides.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Any
 
 import duckdb
 
-from bulkops.files.manifest.sql import literal, pattern
+from bulkops.files.database import connect
+from bulkops.files.manifest.sql import literal
+from bulkops.files.planner.rows import sent_sql
 from bulkops.rules.operations import SPECS
 from bulkops.rules.operations.related_records import MIRRORS
 from bulkops.rules.spec import Kind
@@ -79,17 +80,8 @@ def find_hints(
 
     `rows` is what the planner wrote. Memory is bounded; time is that of reading the ids twice.
     """
-    # DuckDB takes what follows a question mark in a path for options.
-    room = None if "?" in str(temp_directory) else temp_directory
-    with (
-        tempfile.TemporaryDirectory(prefix="bulkops-", dir=room) as scratch,
-        duckdb.connect(config={"memory_limit": memory, "temp_directory": scratch}) as connection,
-    ):
-        connection.execute(
-            "CREATE TEMP VIEW sent AS SELECT * FROM"
-            f" read_parquet({literal(pattern(rows))}, hive_partitioning = false)"
-            " WHERE status IS NULL"
-        )
+    with connect(temp_directory, memory=memory) as connection:
+        connection.execute(f"CREATE TEMP VIEW sent AS FROM {sent_sql(connection, rows)}")
         connection.execute(f"CREATE TEMP VIEW ids AS {_ids()}")
         return (
             *_odd_shapes(connection),

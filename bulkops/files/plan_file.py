@@ -14,34 +14,22 @@ import duckdb
 import orjson
 
 from bulkops.errors import CheckpointError
+from bulkops.files.database import connect, fetched
 from bulkops.files.manifest.sql import pattern
+from bulkops.files.planner.rows import refused_beside, refused_sql
 from bulkops.model import Batch, Json, Operation, Outcome, Route, Status
-from bulkops.rules.progress import LineSet
+from bulkops.rows import PlainOperations
+from bulkops.rules.line_set import LineSet
 
 _AT_ONCE = 64
 
 
-def _each(value: str) -> str:
-    """Return SQL for `value` of each operation."""
-    return f"list_transform(operations, lambda each: {value})"
-
-
-def _if_any(name: str, otherwise: str) -> str:
-    """Return SQL for a JSON list of what the operations have, or NULL where none has it."""
-    any_has = f"len(list_filter(operations, lambda each: each.{name} IS NOT NULL)) > 0"
-    return f"CASE WHEN {any_has} THEN CAST(to_json({_each(otherwise)}) AS VARCHAR) END"
-
-
-#: What `_batch` takes: lists as text, for structures and lists take several times longer to pass.
-_STORED = ", ".join(
-    (
-        "batch, spec, module, record_id, related_list",
-        f"CAST({_each('each.line')} AS VARCHAR)",
-        f"CAST({_each('each.item')} AS VARCHAR)",
-        _if_any("members", "coalesce(each.members, [])"),
-        _if_any("fields", "each.fields"),
-    )
-)
+#: What `_batch` takes: lists as text, for lists take several times longer to pass.
+_STORED = """
+    batch, spec, module, record_id, related_list, CAST(lines AS VARCHAR), CAST(items AS VARCHAR),
+    CASE WHEN members IS NOT NULL THEN CAST(to_json(members) AS VARCHAR) END,
+    CASE WHEN fields IS NOT NULL THEN CAST(to_json(fields) AS VARCHAR) END
+"""
 
 
 def read_batches(plan: Path, settled: LineSet | None = None) -> Iterator[tuple[int, Batch]]:
@@ -56,35 +44,35 @@ def read_batches(plan: Path, settled: LineSet | None = None) -> Iterator[tuple[i
         unsettled = "true"
         if settled:
             highest = connection.execute(
-                f"SELECT max(list_max({_each('each.line')})) "
-                "FROM read_parquet(?, hive_partitioning = false)",
+                "SELECT max(list_max(lines)) FROM read_parquet(?, hive_partitioning = false)",
                 [pattern(plan)],
             ).fetchone()
             length = (highest[0] or 0) + 1 if highest else 1
             connection.execute("SET VARIABLE settled = CAST(? AS BIT)", [settled.to_text(length)])
             unsettled = (
-                "len(list_filter(operations, lambda each: "
-                "get_bit(getvariable('settled'), CAST(each.line AS INTEGER)) = 0)) > 0"
+                "len(list_filter(lines, lambda line: "
+                "get_bit(getvariable('settled'), CAST(line AS INTEGER)) = 0)) > 0"
             )
         result = connection.execute(
             f"SELECT step, {_STORED} "
             f"FROM read_parquet(?, hive_partitioning = false) WHERE {unsettled}",
             [pattern(plan)],
         )
-        while rows := result.fetchmany(_AT_ONCE):
-            for step, *stored in rows:
-                yield step, _batch(stored)
+        for step, *stored in fetched(result, _AT_ONCE):
+            yield step, _batch(stored)
 
 
 def _batch(stored: Sequence[Any]) -> Batch:
     # Ids are digits, so that a list of them needs no quotes.
     number, spec, module, record_id, related_list, lines, items, members, fields = stored
-    columns: list[Iterable[Any]] = [orjson.loads(lines), items[1:-1].split(", ")]
+    numbers, ids = orjson.loads(lines), items[1:-1].split(", ")
+    operations: Sequence[Operation] = PlainOperations(numbers, ids)
     if members or fields:
-        columns.append(map(tuple, orjson.loads(members)) if members else repeat(()))
-    if fields:
-        columns.append(map(_fields, orjson.loads(fields)))
-    operations = tuple(map(Operation, *columns))
+        wished = map(tuple, orjson.loads(members)) if members else repeat(())
+        columns: list[Iterable[Any]] = [numbers, ids, wished]
+        if fields:
+            columns.append(map(_fields, orjson.loads(fields)))
+        operations = tuple(map(Operation, *columns))
     route = Route(module or "", record_id or "", related_list or "")
     return Batch(number, spec, route, operations, len(operations))
 
@@ -104,7 +92,7 @@ def batch_of_line(plan: Path, line: int) -> Batch | None:
         row = connection.execute(
             f"SELECT {_STORED} "
             "FROM read_parquet(?, hive_partitioning = false) "
-            f"WHERE list_contains({_each('each.line')}, ?)",
+            "WHERE list_contains(lines, ?)",
             [pattern(plan), line],
         ).fetchone()
     return None if row is None else _batch(row)
@@ -116,22 +104,18 @@ def read_refusals(rows: Path) -> Iterator[Outcome]:
 
     Raises `CheckpointError` if they cannot be read.
     """
-    with _reading(rows, threads=2) as connection:
+    with _reading(refused_beside(rows), threads=2) as connection:
         result = connection.execute(
-            "SELECT line, status, code, message, of_line "
-            "FROM read_parquet(?, hive_partitioning = false) "
-            "WHERE status IS NOT NULL ORDER BY line",
-            [pattern(rows)],
+            f"SELECT line, status, code, message, of_line FROM {refused_sql(rows)} ORDER BY line"
         )
-        while found := result.fetchmany(_AT_ONCE * 100):
-            for line, status, code, message, of_line in found:
-                yield Outcome(line, Status(status), code or "", message or "", of_line=of_line)
+        for line, status, code, message, of_line in fetched(result, _AT_ONCE * 100):
+            yield Outcome(line, Status(status), code or "", message or "", of_line=of_line)
 
 
 @contextmanager
 def _reading(path: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
-        with duckdb.connect(config={"memory_limit": "256MB", "threads": threads}) as connection:
+        with connect(path.parent, threads=threads) as connection:
             yield connection
     except duckdb.Error as error:
         raise CheckpointError(

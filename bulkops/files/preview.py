@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-import duckdb
 import orjson
 
 from bulkops.files.config import Config
 from bulkops.files.credits import budget_of, ledger_of
+from bulkops.files.database import connect
 from bulkops.files.last_note import last_note
-from bulkops.files.manifest.sql import pattern
 from bulkops.files.plan_file import batch_of_line, read_batches
+from bulkops.files.planner.rows import judged_sql
 from bulkops.files.planner.summary import ASSUMED_LATENCY_S
 from bulkops.files.prepare import Prepared
 from bulkops.files.rundir import RunDirectory
@@ -129,10 +129,9 @@ def explain(prepared: Prepared, config: Config, line: int) -> dict[str, Any] | N
 
     `None` if there is no such line.
     """
-    with duckdb.connect(config={"memory_limit": "256MB"}) as connection:
+    with connect(prepared.run.path) as connection:
         result = connection.execute(
-            "SELECT * FROM read_parquet(?, hive_partitioning = false) WHERE line = ?",
-            [pattern(prepared.run.rows), line],
+            f"FROM {judged_sql(connection, prepared.run.rows)} WHERE line = ?", [line]
         )
         names = [column[0] for column in result.description or ()]
         values = result.fetchone()

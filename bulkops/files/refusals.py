@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import duckdb
-
+from bulkops.files.database import connect
 from bulkops.files.manifest.sql import pattern
 from bulkops.files.outcomes import UNFINISHED, opened
 from bulkops.files.rundir import RunDirectory
@@ -60,7 +59,7 @@ def refused_so_far(run: RunDirectory) -> list[Reason]:
     is unknown is left out, because such lines are asked about again.
     """
     wanted = [status.value for status in UNFINISHED if status is not Status.UNKNOWN]
-    with duckdb.connect(config={"memory_limit": "256MB"}) as connection:
+    with connect(run.path) as connection:
         rows = connection.execute(
             """
             SELECT status, coalesce(code, ''), coalesce(any_value(message), ''), count(*)

@@ -94,7 +94,7 @@ def _read_exactly(path: Path, good: int) -> Progress:
             _check_header(path, record)
         try:
             progress.take(record)
-        except (IndexError, KeyError, TypeError, ValueError) as error:
+        except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise DamageError(path, offset, line) from error
     return progress
 

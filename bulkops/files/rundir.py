@@ -20,10 +20,11 @@ from typing import Any
 
 import orjson
 
-from bulkops import __version__
 from bulkops.errors import CheckpointError, LockedError, UsageError
+from bulkops.version import __version__
 
-SCHEMA_VERSION = 1
+#: Of `run.json` and of the Parquet files beside it.
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,13 @@ class RunDirectory:
 
     @property
     def rows(self) -> Path:
-        """`rows.parquet`: every row of the manifest as it was read, with what the plan says."""
+        """`rows.parquet`: every row of the manifest as it was read."""
         return self.path / "rows.parquet"
+
+    @property
+    def refused(self) -> Path:
+        """`refused.parquet`: which of the rows are not sent, and why."""
+        return self.path / "refused.parquet"
 
     @property
     def checkpoint(self) -> Path:
@@ -87,6 +93,8 @@ class RunDirectory:
         if content.get("v") != SCHEMA_VERSION:
             raise CheckpointError(
                 f"{self.description}: found schema {content.get('v')!r}, expected {SCHEMA_VERSION}"
+                "; finish this run with the version of bulkops that planned it, or start over with"
+                " --new"
             )
         return dict(content)
 

@@ -5,18 +5,19 @@ What of a batch travels in one call, and how often it has tried: pure decisions 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bulkops.model import Operation, merge_items
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """
     Operations of one batch that leave together, with their history.
 
+    A named tuple, because one is made for every call.
+
     `doubtful` are the lines that an earlier call may have changed; `silent` are those of each
-    such call of an earlier process (see `Settling`).
+    such call, some of which may travel in another parcel now (see `evidence.py`).
 
     `sent` counts every call that carried them; `unanswered`, `faults`, `locks`, `throttles` and
     `refreshes` count why they were sent again. `wait_s` is the pause that is to be made before
@@ -25,7 +26,7 @@ class Parcel:
     they get no third chance.
     """
 
-    operations: tuple[Operation, ...]
+    operations: Sequence[Operation]
     doubtful: frozenset[int] = frozenset()
     sent: int = 0
     unanswered: int = 0
@@ -53,7 +54,7 @@ def cut(parcel: Parcel, limit: int | None) -> list[Parcel]:
         return [parcel]
     groups = [items[start : start + limit] for start in range(0, len(items), limit)]
     return [
-        replace(parcel, operations=tuple(each for item in group for each in item.operations))
+        parcel._replace(operations=tuple(each for item in group for each in item.operations))
         for group in groups
     ]
 
@@ -72,10 +73,10 @@ def halve(parcel: Parcel) -> list[Parcel]:
         return cut(parcel, -(-count // 2))
     middle = -(-len(parcel.operations) // 2)
     parts = parcel.operations[:middle], parcel.operations[middle:]
-    return [replace(parcel, operations=part) for part in parts if part]
+    return [parcel._replace(operations=part) for part in parts if part]
 
 
-def split(parcel: Parcel) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
+def split(parcel: Parcel) -> tuple[Sequence[Operation], tuple[Operation, ...]]:
     """Return the operations that an earlier call may have done, and those that none has."""
     doubtful = tuple(each for each in parcel.operations if each.line in parcel.doubtful)
     certain = tuple(each for each in parcel.operations if each.line not in parcel.doubtful)

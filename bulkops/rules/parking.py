@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bulkops.model import Batch
@@ -141,7 +142,31 @@ class Parking:
     def end(self, load: Load) -> None:
         """Take note that nothing of a load is left; the next of its parent may go."""
         self._come_back(load)
-        parent = load.parent
+        self._let_next(load.parent)
+
+    def sweep(self, left_of: Callable[[Load], tuple[Parcel, ...] | None]) -> None:
+        """
+        Drop what need not be waited for any more: `left_of` says what is left of a load.
+
+        `None` is all of it. Loads that are ready are left out: their turn comes by itself.
+        """
+        for parent, behind in self._behind.items():
+            kept = deque(load for load in behind if left_of(load) != ())
+            self._count -= len(behind) - len(kept)
+            self._behind[parent] = kept
+        parked, self._parked = self._parked, []
+        for due, number, load in parked:
+            left = left_of(load)
+            if left is None:
+                heapq.heappush(self._parked, (due, number, load))
+            elif left:
+                smaller = replace(load, parcels=left)
+                heapq.heappush(self._parked, (smaller.due, number, smaller))
+            else:
+                self._count -= 1
+                self._let_next(load.parent)
+
+    def _let_next(self, parent: Parent | None) -> None:
         if parent is None:
             return
         behind = self._behind[parent]

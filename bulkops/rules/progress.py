@@ -1,117 +1,17 @@
 """
-Where a run stands by its log: compact enough for ten million lines and half a million calls.
+Where a run stands by its log: compact enough for ten million lines, each with a call of its own.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bulkops.model import Status
-
-
-class LineSet:
-    """
-    A set of line numbers, one bit each.
-    """
-
-    __slots__ = ("_bits", "_count")
-
-    def __init__(self, bits: bytes = b"") -> None:
-        """Begin with the lines whose bit is set in `bits`, the lowest of the first byte being 0."""
-        self._bits = bytearray(bits)
-        self._count = int.from_bytes(bits, "little").bit_count()
-
-    def add(self, line: int) -> bool:
-        """Add a line; return whether it is new."""
-        return bool(self.update((line,)))
-
-    def update(self, lines: Collection[int]) -> list[int]:
-        """Add lines; return those that are new."""
-        bits, news = self._bits, []
-        end = (max(lines, default=0) >> 3) + 1
-        if end > len(bits):
-            bits.extend(bytes(max(end - len(bits), 4096)))
-        for line in lines:
-            index, bit = line >> 3, 1 << (line & 7)
-            if not bits[index] & bit:
-                bits[index] |= bit
-                news.append(line)
-        self._count += len(news)
-        return news
-
-    def discard(self, lines: LineSet) -> None:
-        """Take out those of `lines` that are in it."""
-        kept = int.from_bytes(self._bits, "little") & ~int.from_bytes(lines._bits, "little")
-        self._bits = bytearray(kept.to_bytes(len(self._bits), "little"))
-        self._count = kept.bit_count()
-
-    def __contains__(self, line: int) -> bool:
-        index = line >> 3
-        return index < len(self._bits) and bool(self._bits[index] & (1 << (line & 7)))
-
-    def __len__(self) -> int:
-        return self._count
-
-    def to_text(self, length: int) -> str:
-        """Return the first `length` bits as digits, line 0 first."""
-        number = int.from_bytes(self._bits, "little")
-        return f"{number:0{length}b}"[::-1][:length]
-
-
-class Calls:
-    """
-    The calls that were sent, by batch, and which of them were answered.
-    """
-
-    def __init__(self) -> None:
-        # Most batches take one call, so the first lies in an array and only others in a dict.
-        self._first = array("q")
-        self._others: dict[int, list[int]] = {}
-        self._answered = LineSet()
-        self._carried: dict[int, frozenset[int]] = {}
-        self.count = 0
-
-    def send(self, batch: int, call: int, lines: frozenset[int] | None) -> None:
-        """Take note of a call; `lines` if it carried fewer than its batch had."""
-        if batch >= len(self._first):
-            self._first.extend([0] * (batch + 1024 - len(self._first)))
-        if self._first[batch]:
-            self._others.setdefault(batch, []).append(call)
-        else:
-            self._first[batch] = call
-        if lines is not None:
-            self._carried[call] = lines
-        self.count += 1
-
-    def answer(self, call: int) -> None:
-        """Take note that a call ended with an answer."""
-        self._answered.add(call)
-        self._carried.pop(call, None)
-
-    def of(self, batch: int) -> list[int]:
-        """Return the numbers of a batch's calls, in no certain order."""
-        if batch >= len(self._first) or not self._first[batch]:
-            return []
-        return [self._first[batch], *self._others.get(batch, ())]
-
-    def in_flight(self, batch: int, line: int, *, after: int = 0) -> list[int]:
-        """
-        Return the calls that carried `line`, numbered above `after`, and have no answer.
-
-        Meant for lines that are not settled: a call that settled all of its lines needs no
-        answer in the log.
-        """
-        found = []
-        for call in self.of(batch):
-            if call > after and call not in self._answered:
-                carried = self._carried.get(call)
-                if carried is None or line in carried:
-                    found.append(call)
-        return found
+from bulkops.rules.calls import Calls
+from bulkops.rules.line_set import LineSet
 
 
 @dataclass(slots=True)
@@ -208,10 +108,20 @@ class Progress:
         for status, lines in self.stopped.items():
             self.settled.discard(lines)
             self.statuses[status] -= len(lines)
-            self.reopened.append((lines, self.calls.count))
+            self.open_again(lines, self.calls.count)
         count = sum(map(len, self.stopped.values()))
         self.stopped = {}
         return count
+
+    def open_again(self, lines: LineSet, calls: int) -> None:
+        """Forget the doubts about lines that were settled: `calls` of the run had their answer."""
+        self.reopened.append((lines, calls))
+        if self.left and lines:
+            kept = {
+                call: frozenset(line for line in left if line not in lines)
+                for call, left in self.left.items()
+            }
+            self.left = {call: left for call, left in kept.items() if left}
 
     def take(self, record: Mapping[str, Any]) -> None:
         """

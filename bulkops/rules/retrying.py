@@ -20,7 +20,8 @@ to say, see `ration.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bulkops.errors import AuthError, BulkopsError, PausedError
 from bulkops.model import Operation, Outcome, Status
@@ -64,7 +65,7 @@ class Next:
 
     parcels: tuple[Parcel, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
-    awaiting: tuple[Operation, ...] = ()
+    awaiting: Sequence[Operation] = ()
     slow_down: bool = False
     refresh: bool = False
     stop: BulkopsError | None = None
@@ -85,10 +86,15 @@ def what_next(
     `silent`: the server served nobody since the parcel's first trouble, so that running out of
     attempts is an outage and not the parcel's fault. `chance` in [0, 1) is the jitter.
     """
-    doubtful = parcel.doubtful | (lines_of(rest.operations) if rest.in_doubt else frozenset())
+    doubtful, silent_calls = parcel.doubtful, parcel.silent
+    if rest.in_doubt:
+        lines = lines_of(rest.operations)
+        doubtful, silent_calls = doubtful | lines, silent_calls | {lines}
     # Only refusals in a row mean that a fresh token is no good either.
     refreshes = parcel.refreshes if rest.reason is Reason.REFRESH else 0
-    again = replace(parcel, operations=rest.operations, doubtful=doubtful, refreshes=refreshes)
+    again = parcel._replace(
+        operations=rest.operations, doubtful=doubtful, silent=silent_calls, refreshes=refreshes
+    )
     waits = policy.waits
     if (after.retry_after or 0) > waits.longest_s:
         return Next(stop=told_to_wait(after.retry_after or 0))
@@ -102,11 +108,11 @@ def what_next(
         case Reason.WAIT:
             then = Next(awaiting=rest.operations)
         case Reason.THROTTLED:
-            again = replace(again, throttles=again.throttles + 1)
+            again = again._replace(throttles=again.throttles + 1)
             wait = _wait(waits.retry_s, again.throttles, waits, chance)
-            then = Next((replace(again, wait_s=wait),), slow_down=True)
+            then = Next((again._replace(wait_s=wait),), slow_down=True)
         case Reason.LOCKED:
-            again = replace(again, locks=again.locks + 1)
+            again = again._replace(locks=again.locks + 1)
             wait = _wait(waits.locked_s, again.locks, waits, chance)
             then = _unless_spent(again, rest, again.locks, policy, wait)
         case _:
@@ -122,9 +128,9 @@ def what_next(
 def _once_more(again: Parcel, rest: Remainder) -> tuple[Parcel, int]:
     """Count a passing fault among its like; return the count too."""
     if rest.http_status is None:
-        again = replace(again, unanswered=again.unanswered + 1)
+        again = again._replace(unanswered=again.unanswered + 1)
         return again, again.unanswered
-    again = replace(again, faults=again.faults + 1)
+    again = again._replace(faults=again.faults + 1)
     return again, again.faults
 
 
@@ -139,7 +145,7 @@ def _refreshed(again: Parcel, rest: Remainder) -> Next:
             "center, the scopes and the client of the credentials."
         )
         return Next(stop=refused)
-    return Next((replace(again, refreshes=again.refreshes + 1),), refresh=True)
+    return Next((again._replace(refreshes=again.refreshes + 1),), refresh=True)
 
 
 def _unless_spent(
@@ -147,7 +153,7 @@ def _unless_spent(
 ) -> Next:
     """Return the parcel with its next wait, or the outcomes of its lines if attempts ran out."""
     if tries < policy.attempts:
-        return Next((replace(again, wait_s=wait_s),))
+        return Next((again._replace(wait_s=wait_s),))
     words = f"given up after {tries} tries: {rest.message}"
     return Next(
         outcomes=tuple(

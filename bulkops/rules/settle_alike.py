@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from operator import itemgetter
 
 from bulkops.model import Alike, Batch, Json
+from bulkops.rows import items_in, lines_in
 from bulkops.rules.settle_item import outcome_of
 from bulkops.rules.settlement import Settling
 from bulkops.rules.spec import Spec
@@ -30,7 +31,8 @@ def settle_alike(
 
     In which order it names them does not matter then.
     """
-    if context.doubtful or not _is_plain(wrapped, {each.item for each in batch.operations}):
+    operations = batch.operations
+    if context.doubtful or not _is_plain(wrapped, set(items_in(operations))):
         return None
     answer = Answer.parse(wrapped[0], http_status=http_status, flat=False)
     if answer is None or answer.pending:
@@ -38,8 +40,8 @@ def settle_alike(
     verdict = spec.judge(answer) or judge_item(answer)
     if verdict not in _SETTLING:
         return None
-    outcome = outcome_of(batch.operations[0], answer, verdict, context)
-    return Alike(outcome, [each.line for each in batch.operations])
+    outcome = outcome_of(operations[0], answer, verdict, context)
+    return Alike(outcome, lines_in(operations))
 
 
 def _is_plain(wrapped: Sequence[Json], ids: Collection[str]) -> bool:

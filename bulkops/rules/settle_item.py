@@ -7,6 +7,8 @@ then only the lines that wish that member are settled by it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bulkops.model import Item, Learnt, Operation, Outcome, Status
 from bulkops.rules.settlement import Reason, Remainder, Settling
 from bulkops.rules.spec import Spec
@@ -114,6 +116,6 @@ def outcome_of(
 
 
 def remainder(
-    reason: Reason, operations: tuple[Operation, ...], answer: Answer, *, in_doubt: bool = False
+    reason: Reason, operations: Sequence[Operation], answer: Answer, *, in_doubt: bool = False
 ) -> Remainder:
     return Remainder(reason, operations, in_doubt, answer.code, answer.message, answer.http_status)

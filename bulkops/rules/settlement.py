@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -41,7 +41,7 @@ class Remainder:
     """
 
     reason: Reason
-    operations: tuple[Operation, ...]
+    operations: Sequence[Operation]
     in_doubt: bool = False
     code: str = ""
     message: str = ""
@@ -87,8 +87,7 @@ class Settling:
 
     `doubtful` holds the lines of earlier tries that met silence; `known` the ids of the
     organisation's territories, `None` while they have not been read. `silent` are the lines of
-    each silent call of an earlier process, for these need not have carried all that travels now;
-    every silent call of this process has.
+    each silent call that need not have carried all that travels now.
     """
 
     doubtful: Collection[int] = frozenset()

@@ -84,9 +84,8 @@ class Wire:
                 return _NO_CREDIT
             self._tally.calls += 1
             self._tally.fresh_calls += 1
-            begun = time.monotonic()
             exchange = await self._transport.call(request, token)
-            self._tally.under_way_s += time.monotonic() - begun
+            self._tally.under_way_s += exchange.seconds
             used_up = self._observe(exchange, token.value, mark)
             self._purse.answered(ticket, 0 if used_up else _remaining(exchange))
         return exchange

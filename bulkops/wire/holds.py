@@ -44,6 +44,11 @@ class Holds:
         """The words of every hold, by its name; also of what a single call waits for."""
         return {**self._reasons, **self._told}
 
+    @property
+    def any(self) -> bool:
+        """Whether something holds the run, and not a single call alone."""
+        return bool(self._reasons)
+
     def hold(self, name: str, words: str) -> None:
         """Let no further call leave. Nothing happens if that name holds already."""
         if name in self._reasons:

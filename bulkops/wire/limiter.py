@@ -10,11 +10,9 @@ this passes on what each call met, and tells people what matters.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 
-import structlog
-
+from bulkops.files.talk import Talk
 from bulkops.rules import pacing
 from bulkops.rules.pacing import Cause, Evidence, Pace, Pause, Waits
 from bulkops.wire.gate import Gate, Hold
@@ -26,6 +24,27 @@ _WORDS: Mapping[Cause | None, str] = {
     Cause.CREDITS: "the server says that the day's credits are used up",
     Cause.RATE: "the server refuses every call, perhaps by the minute; one at a time asks",
 }
+
+
+class Slot:
+    """
+    The turn of one call: waited for, held, and given back.
+    """
+
+    __slots__ = ("_gate", "_held", "_limiter")
+
+    def __init__(self, limiter: Limiter, gate: Gate) -> None:
+        self._limiter = limiter
+        self._gate = gate
+        self._held = False
+
+    async def __aenter__(self) -> int | None:
+        self._held = await self._gate.enter()
+        return self._limiter.mark if self._held else None
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._held:
+            self._gate.leave()
 
 
 class Limiter:
@@ -51,7 +70,7 @@ class Limiter:
         self._gate = Gate(slots=self._pace.slots, calls_per_second=calls_per_second)
         self._waits = waits
         self._told = told
-        self._log = structlog.get_logger("bulkops.limiter")
+        self._log = Talk("bulkops.limiter")
 
     @property
     def in_flight(self) -> int:
@@ -110,21 +129,19 @@ class Limiter:
         """Make room for another: the call that was to be made ready is not going to leave."""
         self._gate.turn_back()
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[int | None]:
+    def slot(self) -> Slot:
         """
         Wait for a slot and hold it; released when the call ends, however it ends.
 
         Yields the mark to tell of the call's fate with, or `None` if it must not leave because
         the limiter was closed.
         """
-        if not await self._gate.enter():
-            yield None
-            return
-        try:
-            yield self._pace.mark
-        finally:
-            self._gate.leave()
+        return Slot(self, self._gate)
+
+    @property
+    def mark(self) -> int:
+        """What a call that leaves now is to tell of its fate with."""
+        return self._pace.mark
 
     def answered(self, mark: int) -> None:
         """Take note of an answer that was no refusal, to a call that left at `mark`."""

@@ -95,6 +95,8 @@ class Purse:
         Raises `PausedError` when the day's credits or those of this run are used up, and
         `EndingError` if the run ends while it waits.
         """
+        if not (self._stop.asked or self._holds.any or self._turn.locked()) and self._at_hand():
+            return self._hand_out()
         await self._holds.free(self._stop)
         async with self._turn:
             if self._most is not None and self._taken >= self._most:
@@ -110,9 +112,18 @@ class Purse:
                         raise EndingError("the run is ending")
             finally:
                 self._holds.tell(_WAITING, "")
-            self._lot -= 1
-            self._taken += 1
-            self._ready.append(self._minute)
+            return self._hand_out()
+
+    def _at_hand(self) -> bool:
+        """Whether there is a credit in hand that may be used without a look at the ledger."""
+        old = self._clock() - self._minute * BUCKET_S > 2 * BUCKET_S
+        spent = self._most is not None and self._taken >= self._most
+        return self._lot > 0 and not (old or self._stale or spent)
+
+    def _hand_out(self) -> None:
+        self._lot -= 1
+        self._taken += 1
+        self._ready.append(self._minute)
 
     async def leave(self) -> int | None:
         """
@@ -168,8 +179,7 @@ class Purse:
         """See to it that there is a credit in hand; whether there is."""
         if self._stop.asked:
             raise EndingError("the run is ending")
-        old = self._clock() - self._minute * BUCKET_S > 2 * BUCKET_S
-        if self._lot and not old and not self._stale:
+        if self._at_hand():
             return True
         left = inf if self._most is None else self._most - self._taken
         await self._visit(int(min(_LOT, left)))

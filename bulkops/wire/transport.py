@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +22,11 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from bulkops import __version__
 from bulkops.errors import AuthError, BulkopsError, UsageError
 from bulkops.files.products import is_loopback, may_receive_token
 from bulkops.files.token_cache import Token
-from bulkops.model import Exchange, NoReply, Reply, Request
+from bulkops.model import Exchange, NoReply, Request, SealedReply
+from bulkops.version import __version__
 from bulkops.wire.auth import authorization
 
 #: Headers of an answer that mean something to us.
@@ -98,18 +99,22 @@ class Transport:
         if request.body is not None:
             body = orjson.dumps(request.body)
             headers["Content-Type"] = "application/json"
+        begun = time.monotonic()
         try:
-            async with self._session.request(
+            response = await self._session.request(
                 request.method, url, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                raw = await response.read()
-                return Reply(response.status, _parsed(raw), _kept(response.headers))
+            )
+            # Read to its end it gives its connection back, and on any trouble it closes it.
+            raw = await response.read()
+            took = time.monotonic() - begun
+            return SealedReply(response.status, raw, _kept(response.headers), _parsed, took)
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
             sent = not isinstance(error, _NOT_SENT)
             return NoReply(
                 sent,
                 f"{type(error).__name__}: {error}".rstrip(": "),
                 timed_out=sent and isinstance(error, TimeoutError),
+                seconds=time.monotonic() - begun,
             )
 
     def _url(self, request: Request, token: Token) -> URL:

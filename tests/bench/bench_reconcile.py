@@ -47,7 +47,7 @@ def main() -> None:
         asking = Asking(desired=(desired,), actual=actual)
         home = Home.of(asking, config)
         wall, cpu = time.monotonic(), time.process_time()
-        means = Means(remember_secret=lambda _secret: None)
+        means = Means()
         with home.locked():
             found = asyncio.run(reconcile(asking, config, home, means))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

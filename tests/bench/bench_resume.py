@@ -1,10 +1,12 @@
 """
 How long and how much memory opening a run takes whose lines are nearly all settled.
 
-Prints, for a finished run and for one that was stopped with its last thousand lines open, the
-time of `read_progress` beside the time that DuckDB takes to read the same log; each in a process
-of its own, for its peak memory. Both use all cores: the ratio of their processor time is the one
-to go by where others use the machine too. Run it as `python tests/bench/bench_resume.py [lines]`.
+Prints, for runs of four kinds, the time of `read_progress` beside the time that DuckDB takes to
+read the same log: one that is finished; one that was stopped with its last thousand lines open;
+one with a call for every line; and one whose second half was skipped once and opened again. Each
+way has a process of its own, for its peak memory. Both use all cores: the ratio of their processor
+time is the one to go by where others use the machine too. Run it as
+`python tests/bench/bench_resume.py [lines]`.
 """
 
 from __future__ import annotations
@@ -16,21 +18,39 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 _LINES = 10_000_000
+_KINDS: dict[str, dict[str, Any]] = {
+    "finished": {},
+    "stopped": {"still_open": 1000},
+    "a call for every line": {"still_open": 1000, "most": 1},
+    "opened again": {"reopened": True},
+}
 
 
-def write_log(path: Path, lines: int, *, still_open: int) -> None:
-    """Write the log of a run with calls of 1 to 46 lines."""
+_SKIPPED = (
+    b'{"type":"outcome","line":%d,"status":"skipped","code":"OAUTH_SCOPE_MISMATCH","message":'
+    b'"not sent","batch":%d,"aborted":true,"t":1.5}\n'
+)
+
+
+def write_log(
+    path: Path, lines: int, *, still_open: int = 0, most: int = 46, reopened: bool = False
+) -> None:
+    """Write the log of a run with calls of 1 to `most` lines."""
     chance = random.Random(7)
     line, call = 1, 0
     rows = lines + still_open
     with path.open("wb") as file:
         file.write(b'{"type":"run","v":1,"run":"x","plan":"p","rows":%d,"t":1.5}\n' % rows)
+        if reopened:
+            file.writelines(_SKIPPED % (each, each) for each in range(lines // 2, lines + 1))
+            file.write(b'{"type":"note","event":"run.reopened","lines":%d,"t":1.5}\n' % lines)
         while line <= lines:
             call += 1
             file.write(b'{"type":"sent","batch":%d,"attempt":1,"call":%d,"t":1.5}\n' % (call, call))
-            end = min(line + chance.randint(1, 46), lines + 1)
+            end = min(line + chance.randint(1, most), lines + 1)
             file.writelines(
                 b'{"type":"outcome","line":%d,"status":"succeeded","code":"SUCCESS","message":'
                 b'"relation removed","http_status":200,"batch":%d,"attempts":1,"t":1.5}\n'
@@ -85,10 +105,10 @@ def main() -> None:
     lines = int(sys.argv[1]) if len(sys.argv) > 1 else _LINES
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.jsonl"
-        for still_open in (0, 1000):
-            write_log(path, lines, still_open=still_open)
+        for kind, shape in _KINDS.items():
+            write_log(path, lines, **shape)
             size = path.stat().st_size / 1e6
-            print(f"{lines:,} settled lines, {still_open:,} open, {size:,.0f} MB of log")
+            print(f"{kind}: {lines:,} settled lines, {size:,.0f} MB of log")
             for _ in range(3):
                 duck_s, duck_cpu, duck_mib = measured("duckdb", path)
                 ours_s, ours_cpu, ours_mib = measured("bulkops", path)

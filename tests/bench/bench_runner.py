@@ -1,7 +1,7 @@
 """
 What a call costs the runner beside the least that aiohttp can do, and the memory of a long run.
 
-    python tests/bench/bench_runner.py --calls 1000 --rounds 5 --rows 1000000
+    python tests/bench/bench_runner.py --calls 2000 --rounds 5 --rows 1000000
 
 Calls that remove 100 links each, or one (`--width 1`), go to `bulkops emulator`, 25 at a time, from
 two clients in turn, each in a process of its own: a bare aiohttp client that sends and reads and
@@ -314,7 +314,7 @@ def remember(*, rows: int) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=1000, help="a round and client")
+    parser.add_argument("--calls", type=int, default=2000, help="a round and client")
     parser.add_argument("--width", type=int, default=_HUB, help="rows a call, at most 100")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the long run; 0: none")
     parser.add_argument("--profile", action="store_true", help="of the runner (slows it down)")

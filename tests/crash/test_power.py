@@ -13,7 +13,7 @@ import pytest
 
 from bulkops.cli.demo import write_demo
 from bulkops.files.plan_file import read_batches
-from bulkops.rules.progress import LineSet
+from bulkops.rules.line_set import LineSet
 from tests.crash.oracle import Tally, asked_of, wished
 from tests.crash.story import Story, emulator_on
 from tests.crash.test_kills import FAULTS

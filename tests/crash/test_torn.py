@@ -227,7 +227,7 @@ def _resume(folder: Path, finished: Finished, offset: int, url: str) -> Tally:
     run = folder / "runs" / finished.name
     run.mkdir(parents=True)
     source = finished.folder / "runs" / finished.name
-    for name in ("run.json", "plan.parquet", "rows.parquet"):
+    for name in ("run.json", "plan.parquet", "rows.parquet", "refused.parquet"):
         (run / name).write_bytes((source / name).read_bytes())
     log = finished.log[:offset]
     (run / "checkpoint.jsonl").write_bytes(log)

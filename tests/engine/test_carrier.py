@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def done(ids: list[str]) -> tuple[int, Any]:
 
 
 def due_now(parcels: tuple[Parcel, ...]) -> tuple[Parcel, ...]:
-    return tuple(replace(each, due=0.0) for each in parcels)
+    return tuple(each._replace(due=0.0) for each in parcels)
 
 
 def lines_of(parcels: tuple[Parcel, ...]) -> list[list[int]]:
@@ -98,6 +97,41 @@ async def test_a_fault_of_one_half_does_not_keep_the_other(tmp_path: Path) -> No
     }
 
 
+@pytest.mark.parametrize(("gone", "expected"), [((), "unchanged"), (("1", "2"), "succeeded")])
+async def test_one_half_tells_the_other_what_the_silent_call_did(
+    tmp_path: Path, gone: tuple[str, ...], expected: str
+) -> None:
+    """
+    A relation that only the first half removes shows that the call before it removed nothing.
+
+    Where that half finds nothing to remove either, the silent call may have removed all of them.
+    """
+    absent = {"3", "4", *gone}
+
+    def answer(ids: list[str]) -> tuple[int, Any]:
+        if len(server.calls) == 1:
+            return 503, {}
+        if len(ids) == 4:
+            return 400, said("UNABLE_TO_PARSE_DATA_TYPE")
+        nothing = {**said("INVALID_DATA"), "message": "relation not found"}
+        items = [
+            {**nothing, "details": {"id": each}} if each in absent else said("SUCCESS", id=each)
+            for each in ids
+        ]
+        return 207, {"data": items}
+
+    server = Server(answer)
+    async with serving(server, tmp_path / "log.jsonl", waits=PATIENT) as run:
+        silent = batch(4)
+        left = await run.carrier.carry(Load(silent))
+        assert lines_of(left) == [[101, 102, 103, 104]]
+        assert await run.carrier.carry(Load(silent, due_now(left))) == ()
+    assert [["1", "2", "3", "4"]] * 2 + [["1", "2"], ["3", "4"]] == server.calls
+    assert {101: "succeeded", 102: "succeeded", 103: expected, 104: expected} == {
+        line: status for line, (status, _) in run.outcomes.items()
+    }
+
+
 async def test_a_parcel_that_is_not_due_is_handed_back_as_it_was(tmp_path: Path) -> None:
     """A load comes back for its first parcel; the others keep their time."""
     server = Server(done)
@@ -108,8 +142,8 @@ async def test_a_parcel_that_is_not_due_is_handed_back_as_it_was(tmp_path: Path)
             run.carrier._whole(Batch(1, whole.spec, whole.route, (each,), 2), resent=False)
             for each in whole.operations
         )
-        later = replace(second, due=now + 60)
-        left = await run.carrier.carry(Load(whole, (replace(first, due=now), later)))
+        later = second._replace(due=now + 60)
+        left = await run.carrier.carry(Load(whole, (first._replace(due=now), later)))
         assert left == (later,)
     assert server.calls == [["1"]]
 
@@ -143,6 +177,22 @@ async def test_what_was_never_done_is_skipped_with_its_group_without_a_call(
     assert len(server.calls) == 2
     statuses = {line: status for line, (status, _) in run.outcomes.items()}
     assert statuses == {201: "failed"} | dict.fromkeys((101, 102, 301, 302, 303), "skipped")
+
+
+async def test_what_waits_is_skipped_as_soon_as_its_group_is_aborted(tmp_path: Path) -> None:
+    """Nobody waits until a line is due that is not going to be sent; but for those in doubt."""
+    locked, silent, unbegun = batch(2), batch(2, number=3), batch(1, number=4)
+    answers = [(400, said("RECORD_LOCKED")), (500, {}), (403, said("NO_PERMISSION"))]
+    server = Server(lambda _ids: answers.pop(0))
+    async with serving(server, tmp_path / "log.jsonl", waits=PATIENT) as run:
+        one, two = [Load(each, await run.carrier.carry(Load(each))) for each in (locked, silent)]
+        assert [run.carrier.left_of(each) for each in (one, two, Load(unbegun))] == [None] * 3
+        await run.carrier.carry(Load(batch(1, number=2)))
+        assert run.carrier.left_of(one) == ()
+        assert run.carrier.left_of(two) == two.parcels
+        assert run.carrier.left_of(Load(unbegun)) == ()
+    statuses = {line: status for line, (status, _) in run.outcomes.items()}
+    assert statuses == {201: "failed", 101: "skipped", 102: "skipped", 401: "skipped"}
 
 
 async def test_what_may_have_been_done_hears_its_answer_though_its_group_is_aborted(

@@ -254,3 +254,47 @@ def test_what_a_load_makes_ready_is_taken_by_who_is_idle() -> None:
         assert (2, 3) == (second.batch.number, third.batch.number)
 
     in_no_time(scene)
+
+
+@pytest.mark.parametrize(("faults", "first", "second"), [(24, 0.0, 0.0), (25, 0.0, 5.0)])
+def test_repeated_reads_draw_on_the_ration_too(faults: int, first: float, second: float) -> None:
+    """They go one at a time as soon as retries do, and as they please before."""
+
+    async def scene() -> None:
+        bench = Bench()
+        times: list[float] = []
+
+        async def repeat() -> None:
+            async with bench.dispatch.again():
+                times.append(now())
+                await asyncio.sleep(5)
+
+        for _ in range(faults):
+            bench.dispatch.heard(DOWN)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(repeat())
+            group.create_task(repeat())
+        assert times == pytest.approx([first, second], abs=0.01)
+
+    in_no_time(scene)
+
+
+def test_repeated_reads_rest_when_everything_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing left of the ration only one call at a time asks, and not before the rest."""
+    monkeypatch.setattr("random.random", lambda: 0.5)
+
+    async def scene() -> None:
+        bench = Bench()
+        for _ in range(int(FULL)):
+            bench.dispatch.heard(DOWN)
+        rests_until = bench.dispatch._ration.rests_until
+        assert rests_until > asyncio.get_running_loop().time()
+        async with bench.dispatch.again():
+            clock = asyncio.get_running_loop().time
+            assert clock() == pytest.approx(rests_until, abs=0.01)
+        bench.stop.ask(PausedError("enough"))
+        bench.dispatch.heard(DOWN)
+        async with asyncio.timeout(0.01), bench.dispatch.again():
+            pass
+
+    in_no_time(scene)

@@ -13,7 +13,8 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from bulkops.engine.hooks import announcing, environment
+from bulkops.engine.hook_calls import environment
+from bulkops.engine.hooks import announcing
 from bulkops.errors import AuthError, ExitCode, LockedError, UsageError
 from bulkops.files.config import load_config
 from bulkops.files.hooks_section import Hooks

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from bulkops.engine.reader import Refusal
 from bulkops.errors import ExitCode, PausedError, SignalledError
-from bulkops.model import Request
+from bulkops.model import Reply, Request
 from bulkops.wire.stop import EndingError
 from tests.rigging import Run, serving
 
@@ -75,6 +76,27 @@ async def test_a_fault_that_stays_is_a_refusal_that_may_pass(tmp_path: Path) -> 
         answer = await run.reader.read(ASK)
     assert isinstance(answer, Refusal)
     assert (answer.passing, len(server.times)) == (True, 3)
+
+
+async def test_repeating_a_read_takes_leave_and_its_answers_are_heard(tmp_path: Path) -> None:
+    """So that reads draw on the ration of retries; refusals for too many calls need no leave."""
+    answers = [lambda: web.Response(status=503), lambda: web.Response(status=429), found]
+    server = Server(*answers)
+    heard: list[int] = []
+    leaves: list[int] = []
+
+    @asynccontextmanager
+    async def again() -> AsyncIterator[None]:
+        leaves.append(len(server.times))
+        yield
+        assert len(server.times) == leaves[-1] + 1
+
+    async with serving(server, tmp_path / "log.jsonl") as run:
+        run.reader._again = again
+        run.reader._heard = lambda each: heard.append(each.status if isinstance(each, Reply) else 0)
+        assert await run.reader.read(ASK) == FOUND
+    assert heard == [503, 429, 200]
+    assert leaves == [1]
 
 
 async def test_a_read_under_way_is_given_up_when_the_run_ends(tmp_path: Path) -> None:

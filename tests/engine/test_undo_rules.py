@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bulkops.model import Operation, Route
 from bulkops.rules.operations import SPECS
-from bulkops.rules.spec import Before
+from bulkops.rules.reads import Before
 
 CAMPAIGN = Route("Campaigns", "1", "Leads")
 DEAL = Route("Deals", "1", "Contact_Roles")

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 from bulkops.errors import ExitCode, UsageError
 from bulkops.files.config import Config, load_config
+from bulkops.files.limits_section import Limits
 from bulkops.files.products import EDITIONS, is_loopback
-from bulkops.files.sections import Api, Limits, Section
+from bulkops.files.sections import Api, Section
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from bulkops.errors import ManifestError, PlanStaleError, UsageError
 from bulkops.files.config import Config
+from bulkops.files.failed_file import write_failed
 from bulkops.files.manifest import Format
-from bulkops.files.outcomes import copy_outcomes, read_outcomes, write_failed
+from bulkops.files.outcomes import copy_outcomes, read_outcomes
 from bulkops.files.plan_file import read_batches, read_refusals
 from bulkops.files.prepare import Asked, Prepared, ask, prepare
 

@@ -9,7 +9,7 @@ import pytest
 from bulkops.errors import ExitCode, UsageError
 from bulkops.files.config import Config, load_config
 from bulkops.files.jobfile import STDIN, Job, apply, load_job
-from bulkops.files.sections import Limits
+from bulkops.files.limits_section import Limits
 
 JOBS = Path(__file__).parents[2] / "jobs"
 

@@ -19,6 +19,7 @@ from bulkops.engine.retry import retry_of
 from bulkops.errors import UsageError
 from bulkops.files import prepare as preparing
 from bulkops.files.config import Config
+from bulkops.files.failed_file import write_failed
 from bulkops.files.manifest.apostrophes import MARK, plain
 from bulkops.files.outcomes import (
     COLUMNS,
@@ -26,7 +27,6 @@ from bulkops.files.outcomes import (
     count_outcomes,
     read_outcomes,
     to_line,
-    write_failed,
 )
 from bulkops.files.plan_file import read_batches, read_refusals
 from bulkops.files.prepare import Asked, Prepared, prepare
@@ -59,9 +59,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ) -> Prepared:
         folder = tmp_path_factory.mktemp("outcomes")
         (folder / name).write_bytes(text.encode())
-        config = Config.model_validate(
-            {"run": {"directory": str(folder / "runs")}} | (tables or {})
-        )
+        here = {"directory": str(folder / "runs")}
+        changed = dict(tables or {})
+        config = Config.model_validate({**changed, "run": here | dict(changed.get("run", {}))})
         made = prepare(Asked(folder / name, **asked), config)
         head = {"type": "run", "v": 1, "plan": made.digest, "rows": made.rows}
         write_log(made, head, *log)
@@ -112,6 +112,7 @@ def again(made: Prepared) -> Prepared:
             tuple(asked["fields"]),
         ),
         config,
+        run_dir=made.run.path / "again",
     )
 
 
@@ -675,7 +676,7 @@ def test_what_a_later_row_overruled_is_not_tried_again(run: Run) -> None:
         _HEADER + "link,Leads,1,Campaigns,2\nunlink,Leads,1,Campaigns,2\n",
         outcome(1, "conflict", code="opposite_wishes", of_line=2),
         outcome(2, "succeeded"),
-        tables={"run": {"directory": "runs", "on_conflict": "last"}},
+        tables={"run": {"on_conflict": "last"}},
     )
 
     assert [] == wished(again(made))

@@ -10,8 +10,9 @@ from bulkops.errors import CheckpointError
 from bulkops.files.manifest import inspect
 from bulkops.files.plan_file import read_batches, read_refusals
 from bulkops.files.planner import Wanted, make_plan
+from bulkops.files.planner.rows import refused_beside
 from bulkops.model import Batch, Operation, Outcome, Route, Status
-from bulkops.rules.progress import LineSet
+from bulkops.rules.line_set import LineSet
 
 _HEADER = "op,module,record_id,related_list,related_id,territory_id,transfer_to_id,role_id,Status\n"
 
@@ -182,7 +183,8 @@ def test_a_plan_is_read_from_its_own_folder(tmp_path: Path, one: str, other: str
 def test_a_damaged_plan_is_told_in_our_words(tmp_path: Path, damage: str) -> None:
     """A plan that cannot be read ends the command with one of our errors, naming the file."""
     plan, rows = stored(tmp_path, "unlink,Leads,1,Campaigns,2,,,,\n")
-    for file in (plan, rows):
+    refused = refused_beside(rows)
+    for file in (plan, refused):
         if damage == "missing":
             file.unlink()
         else:
@@ -192,7 +194,7 @@ def test_a_damaged_plan_is_told_in_our_words(tmp_path: Path, damage: str) -> Non
     with pytest.raises(CheckpointError) as by_rows:
         list(read_refusals(rows))
 
-    for file, caught in ((plan, by_batches), (rows, by_rows)):
+    for file, caught in ((plan, by_batches), (refused, by_rows)):
         words = str(caught.value)
         assert words.startswith(f"{file}: the plan cannot be read (")
         assert words.endswith("). Without it the run cannot go on; start over with --new.")

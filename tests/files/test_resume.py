@@ -14,7 +14,8 @@ from bulkops.errors import CheckpointError
 from bulkops.files.checkpoint import Checkpoint, header
 from bulkops.files.resume import read_progress
 from bulkops.model import Status
-from bulkops.rules.progress import LineSet, Progress
+from bulkops.rules.line_set import LineSet
+from bulkops.rules.progress import Progress
 
 HEADER = dict(header("leads-1", "abc", 6))
 #: A run in which everything happens once.

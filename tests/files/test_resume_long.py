@@ -54,7 +54,7 @@ _RECORDS = st.lists(
                 {"type": "note", "event": "call.read", "path": "/crm"},
                 {"type": "note", "event": "run.stopped", "reason": "a 'quoted' reason"},
                 {"type": "note", "event": "capacity.learnt", "spec": "x", "limit": 10},
-                {"type": "note", "event": "run.reopened"},
+                {"type": "note", "event": "run.reopened", "lines": 3},
                 {"type": "note", "event": "log.repaired", "lost_bytes": 7},
                 {"type": "later", "what": "a record of a later version"},
             ]
@@ -130,9 +130,38 @@ def taken_at_once(path: Path, records: list[dict[str, Any]]) -> bool:
     return read_at_once(path, dict(header("r", "p", _ROWS))) is not None
 
 
+def as_a_run_writes(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records without outcomes and jobs of lines that are settled, and calls counted."""
+    progress, kept = Progress(rows=_ROWS), []
+    for record in records:
+        line = record.get("line", 0)
+        if line in progress.settled or (line in progress.unknown and record["type"] == "job"):
+            continue
+        if line in progress.unknown and record.get("status") == "unknown":
+            continue
+        if record["type"] == "sent":
+            record = {**record, "call": progress.calls.count + 1}
+        progress.take(record)
+        kept.append(record)
+    return kept
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(records=_RECORDS)
+def test_whatever_a_run_writes_is_read_at_once(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    """However often lines were opened again: only damage and other writers need more."""
+    assert taken_at_once(tmp_path / "checkpoint.jsonl", as_a_run_writes(records))
+
+
 _SENT = {"type": "sent", "batch": 1, "attempt": 1, "call": 1}
 _JOBS = [{"type": "job", "batch": 1, "line": 1, "job_id": each} for each in ("8", "9")]
 _STOP = {"type": "note", "event": "run.stopped", "reason": "the first"}
+_SKIP = {"type": "outcome", "line": 1, "status": "skipped", "aborted": True}
+_REOPEN = {"type": "note", "event": "run.reopened", "lines": 1}
 
 
 @pytest.mark.parametrize(
@@ -148,8 +177,15 @@ _STOP = {"type": "note", "event": "run.stopped", "reason": "the first"}
             {"type": "note", "event": "capacity.learnt", "spec": "x", "limit": limit}
             for limit in (50, 25, 10)
         ],
+        [_SKIP, _REOPEN],
+        [_SENT, _SKIP, _REOPEN, {**_SENT, "call": 2}, _SKIP],
+        [_SENT, _SKIP, _REOPEN, _SKIP, {**_SKIP, "line": 2}, _REOPEN, *_JOBS],
+        [{**_SENT, "batch": batch, "call": call} for call, batch in enumerate((3, 1, 3, 900), 1)],
     ],
-    ids=["jobs", "jobs turned", "sent since", "stopped twice", "doubt", "parts", "capacity"],
+    ids=[
+        *("jobs", "jobs turned", "sent since", "stopped twice", "doubt", "parts", "capacity"),
+        *("reopened", "skipped again", "reopened twice", "batches in no order"),
+    ],
 )
 def test_what_has_an_order_is_read_at_once_too(
     tmp_path: Path, records: list[dict[str, Any]]
@@ -162,13 +198,10 @@ def test_what_has_an_order_is_read_at_once_too(
     "records",
     [
         [{"type": "outcome", "line": 1, "status": "failed"}] * 2,
-        [
-            {"type": "outcome", "line": 1, "status": "skipped"},
-            {"type": "note", "event": "run.reopened"},
-        ],
+        [_SKIP, {**_SKIP, "status": "failed"}, _REOPEN],
         [{**_SENT, "lines": [1]}, {**_SENT, "batch": 2, "lines": [2]}],
     ],
-    ids=["settled twice", "reopened", "a number twice"],
+    ids=["settled twice", "settled twice, then reopened", "a number twice"],
 )
 def test_what_only_its_order_explains_is_read_exactly(
     tmp_path: Path, records: list[dict[str, Any]]
@@ -214,10 +247,10 @@ def test_more_calls_than_there_is_memory_for_come_one_by_one(
     """Where they cannot be gathered with the outcomes, they are read after them."""
     query = long_log._query
 
-    def exhausted(path: Path, rows: int, *, calls: bool = True) -> str:
+    def exhausted(path: Path, rows: int, *, calls: bool = True, stretches: bool = False) -> str:
         if calls:
             raise duckdb.OutOfMemoryException("as if there were millions of calls")
-        return query(path, rows, calls=False)
+        return query(path, rows, calls=False, stretches=stretches)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(long_log, "_query", exhausted)

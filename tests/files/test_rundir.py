@@ -147,15 +147,15 @@ def test_a_description_is_read_as_it_was_written(run: RunDirectory) -> None:
     run.describe({"digest": "abc"})
     found = run.read_description()
     assert found is not None
-    assert (found["v"], found["digest"]) == (1, "abc")
+    assert (found["v"], found["digest"]) == (2, "abc")
     assert found["bulkops"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"v": 2}', b"{}"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"v": 1}', b'{"v": 3}', b"{}"])
 def test_a_description_that_cannot_be_read_is_one_clear_error(
     run: RunDirectory, content: bytes
 ) -> None:
-    """The file is named; a later schema is not guessed at."""
+    """The file is named; another schema is not guessed at."""
     run.description.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"run\.json"):
         run.read_description()

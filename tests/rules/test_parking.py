@@ -49,6 +49,24 @@ def test_a_parked_load_goes_when_it_is_due_and_before_what_is_new() -> None:
     assert [taken(parking, 4.9), taken(parking, 5.0), taken(parking, 5.0)] == [2, 1, 3]
 
 
+def test_what_need_not_be_waited_for_is_swept_out() -> None:
+    """Parked or behind its parent; the next of the parent goes then, and nothing is left over."""
+    parking = Parking(ahead=10)
+    loads = [load(1, "a"), load(2, "a"), load(3, "a"), load(4, "b")]
+    for each in loads:
+        parking.admit(each)
+    assert [taken(parking), taken(parking)] == [1, 4]
+    parking.park(loads[0], until(9.0))
+    parking.park(loads[3], until(5.0, 8.0))
+    left = {1: (), 2: (), 4: until(8.0)}
+    parking.sweep(lambda each: left.get(each.batch.number))
+    assert (len(parking), parking.parked, parking.next_due) == (2, 1, 8.0)
+    assert [taken(parking, 7.9), taken(parking, 7.9), taken(parking, 8.0)] == [3, None, 4]
+    parking.end(loads[2])
+    parking.end(replace(loads[3], parcels=until(8.0)))
+    assert parking.is_empty
+
+
 def test_batches_of_one_parent_are_never_out_together() -> None:
     """A later one goes when the earlier has ended, and not while that is parked."""
     parking = Parking(ahead=10)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bulkops.engine.check.findings import Finding, State
-from bulkops.errors import ExitCode
+from bulkops.engine.telemetry import is_wanted
+from bulkops.errors import ExitCode, UsageError
 from bulkops.files.config import Config
 from bulkops.files.credits import ledger_of
 from bulkops.files.levels import level_file_of
@@ -21,7 +22,13 @@ _MOST_RUNS = 5
 
 def look_here(config: Config) -> list[Finding]:
     """Return what stands on this machine; opens no connection and makes no file."""
-    return [_configuration(config), _credentials(config), *_folders(config), *_runs(config)]
+    return [
+        _configuration(config),
+        _credentials(config),
+        *_folders(config),
+        *_runs(config),
+        *_telemetry(config),
+    ]
 
 
 def _configuration(config: Config) -> Finding:
@@ -98,3 +105,18 @@ def _runs(config: Config) -> Iterator[Finding]:
             f"others can read {len(open_ones):,} of {len(kept):,} run directories",
             f"chmod 700 {names}{more}",
         )
+
+
+def _telemetry(config: Config) -> Iterator[Finding]:
+    """Yield whether what OpenTelemetry needs is there, for those who asked for it."""
+    if not config.run.telemetry:
+        return
+    try:
+        wanted = is_wanted(config)
+    except UsageError:
+        words = "asked for in [run], and its packages are not installed"
+        mend = "pip install 'bulkops[otel]', or set run.telemetry to false"
+        yield Finding("telemetry", State.WRONG, words, mend, ExitCode.USAGE)
+    else:
+        found = "on, as OTEL_... says" if wanted else "off, because of OTEL_SDK_DISABLED"
+        yield Finding("telemetry", State.OK, found)

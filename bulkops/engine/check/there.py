@@ -8,18 +8,19 @@ Every answer is read for what it shows and never for what it does not: what a to
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from math import inf
 from typing import Final
 
+from bulkops.engine.check.answers import code_of, names_in, status_of, why
+from bulkops.engine.check.books import our_credits
 from bulkops.engine.check.findings import Finding, State, Wants
 from bulkops.engine.rig import Few, few_calls
 from bulkops.errors import AuthError, ExitCode, PausedError, UsageError
 from bulkops.files.config import Config
-from bulkops.files.credits import budget_of, ledger_of
 from bulkops.files.products import EDITIONS, host_of
 from bulkops.files.token_cache import Token
 from bulkops.model import Exchange, NoReply, Reply, Request
@@ -54,7 +55,7 @@ async def look_there(
         findings.append(Finding("token", State.WRONG, str(error), "", error.exit_code))
     except PausedError as error:
         findings.append(Finding("reach", State.WRONG, str(error), "", error.exit_code))
-    findings.append(_ledger(config, clock()))
+    findings.append(our_credits(config, clock()))
     return findings
 
 
@@ -77,7 +78,7 @@ class _Desk:
         began = self._clock()
         organisation = await self._ask("org")
         yield _reach(organisation)
-        if isinstance(organisation, NoReply) or _code(organisation) in _TOKEN_CODES:
+        if isinstance(organisation, NoReply) or code_of(organisation) in _TOKEN_CODES:
             return
         yield self._clocks(organisation, began, self._clock())
         yield self._edition(organisation)
@@ -99,7 +100,7 @@ class _Desk:
         request = Request("GET", f"/{api.product}/{api.version}/{path}", query)
         token = await self._few.wire.token()
         exchange = await self._few.wire.call(request, token)
-        if _status(exchange) == 401 and _code(exchange) in _TOKEN_CODES:
+        if status_of(exchange) == 401 and code_of(exchange) in _TOKEN_CODES:
             await self._few.wire.refresh(token.value)
             exchange = await self._few.wire.call(request, await self._few.wire.token())
         if isinstance(exchange, Reply):
@@ -145,7 +146,7 @@ class _Desk:
                 return Finding(
                     "edition",
                     State.UNKNOWN,
-                    f"not told ({_why(reply)}); limits.edition says {name}",
+                    f"not told ({why(reply)}); limits.edition says {name}",
                     f"scope {self._scope}.org.READ lets bulkops compare",
                 )
         if real not in EDITIONS:
@@ -164,7 +165,7 @@ class _Desk:
 
     async def _modules(self, wants: Wants) -> AsyncIterator[Finding]:
         reply = await self._ask("settings/modules")
-        names = _names(reply, "modules")
+        names = names_in(reply, "modules")
         if names is None:
             yield self._hidden("modules", reply, "settings.modules.READ")
             return
@@ -179,7 +180,7 @@ class _Desk:
         modules = list(dict.fromkeys(module for module, _ in wanted))
         for module in modules[:_MOST_MODULES]:
             reply = await self._ask("settings/related_lists", module=module)
-            names = [] if _status(reply) == 204 else _names(reply, "related_lists")
+            names = [] if status_of(reply) == 204 else names_in(reply, "related_lists")
             if names is None:
                 yield self._hidden(
                     f"related lists of {module}", reply, "settings.related_lists.READ"
@@ -193,28 +194,28 @@ class _Desk:
             yield Finding("further modules", State.UNKNOWN, f"not asked for: {rest}")
 
     def _rights(self, module: str, reply: Exchange) -> Finding:
-        subject, code = f"rights on {module}", _code(reply)
-        if _status(reply) in {200, 204}:
+        subject, code = f"rights on {module}", code_of(reply)
+        if status_of(reply) in {200, 204}:
             return Finding(subject, State.OK, "may be read; writing is not tried")
         if code in _SCOPE_CODES | _RIGHT_CODES:
             mend = f"make the grant with {self._scope}.modules.ALL, by a user who may edit {module}"
-            return Finding(subject, State.WRONG, _why(reply), mend, ExitCode.AUTH)
-        return Finding(subject, State.UNKNOWN, _why(reply))
+            return Finding(subject, State.WRONG, why(reply), mend, ExitCode.AUTH)
+        return Finding(subject, State.UNKNOWN, why(reply))
 
     def _territories(self, reply: Exchange) -> Finding:
-        if _status(reply) in {200, 204}:
+        if status_of(reply) in {200, 204}:
             return Finding("territories", State.OK, "may be read")
-        if _code(reply) in _SCOPE_CODES | _RIGHT_CODES:
+        if code_of(reply) in _SCOPE_CODES | _RIGHT_CODES:
             mend = f"make the grant with {self._scope}.settings.territories.ALL"
-            return Finding("territories", State.WRONG, _why(reply), mend, ExitCode.AUTH)
-        if _code(reply) == "FEATURE_NOT_ENABLED":
+            return Finding("territories", State.WRONG, why(reply), mend, ExitCode.AUTH)
+        if code_of(reply) == "FEATURE_NOT_ENABLED":
             mend = "switch territories on in the organisation"
-            return Finding("territories", State.WRONG, _why(reply), mend, ExitCode.USAGE)
-        return Finding("territories", State.UNKNOWN, _why(reply))
+            return Finding("territories", State.WRONG, why(reply), mend, ExitCode.USAGE)
+        return Finding("territories", State.UNKNOWN, why(reply))
 
     def _hidden(self, subject: str, reply: Exchange, scope: str) -> Finding:
         return Finding(
-            subject, State.UNKNOWN, _why(reply), f"scope {self._scope}.{scope} lets bulkops look"
+            subject, State.UNKNOWN, why(reply), f"scope {self._scope}.{scope} lets bulkops look"
         )
 
 
@@ -231,8 +232,8 @@ def _reach(exchange: Exchange) -> Finding:
             "check network, HTTPS_PROXY and api.ca_file",
             ExitCode.PAUSED,
         )
-    if _code(exchange) in _TOKEN_CODES:
-        return Finding("reach", State.WRONG, _why(exchange), "bulkops login", ExitCode.AUTH)
+    if code_of(exchange) in _TOKEN_CODES:
+        return Finding("reach", State.WRONG, why(exchange), "bulkops login", ExitCode.AUTH)
     return Finding("reach", State.OK, "the organisation answers")
 
 
@@ -244,47 +245,3 @@ def _there(what: str, name: str, names: Iterable[str]) -> Finding:
     mend = f"did you mean {near[0]}?" if near else "use its API name, as the organisation has it"
     found = "the organisation does not show it"
     return Finding(f"{what}{name}", State.WRONG, found, mend, ExitCode.USAGE)
-
-
-def _names(exchange: Exchange, key: str) -> list[str] | None:
-    """Return the API names in a list of `settings`; `None` if it was not shown."""
-    body = exchange.body if isinstance(exchange, Reply) and exchange.status == 200 else None
-    rows = body.get(key) if isinstance(body, Mapping) else None
-    if not isinstance(rows, list):
-        return None
-    found = (each for each in rows if isinstance(each, Mapping))
-    return [str(each["api_name"]) for each in found if "api_name" in each]
-
-
-def _status(exchange: Exchange) -> int:
-    return exchange.status if isinstance(exchange, Reply) else 0
-
-
-def _code(exchange: Exchange) -> str:
-    body = exchange.body if isinstance(exchange, Reply) else None
-    return str(body.get("code", "")) if isinstance(body, Mapping) else ""
-
-
-def _why(exchange: Exchange) -> str:
-    """Return what came back in words: ours, and the server's own code and message."""
-    if isinstance(exchange, NoReply):
-        return f"no answer: {exchange.reason}"
-    body = exchange.body if isinstance(exchange.body, Mapping) else {}
-    words = " ".join(str(body[key]) for key in ("code", "message") if body.get(key))
-    return f"HTTP {exchange.status} {words}".rstrip()[:200]
-
-
-def _ledger(config: Config, now: float) -> Finding:
-    budget, books = budget_of(config), ledger_of(config).read()
-    books.turn_to(now)
-    left = books.available(budget, now)
-    words = (
-        f"{max(left, 0):,} left for our runs of {budget.own:,} a day "
-        f"({books.used(now):,} booked by them; {budget.leave:,} are kept for others)"
-    )
-    if left > 0:
-        return Finding("our credits", State.OK, words)
-    at = books.frees_at(budget, now)
-    back = f"; the next come back {datetime.fromtimestamp(at):%Y-%m-%d %H:%M}" if at else ""
-    mend = "run again then, or raise limits.credits_per_day if there are more"
-    return Finding("our credits", State.WRONG, words + back, mend, ExitCode.PAUSED)

@@ -4,21 +4,20 @@ What a planned run asks of an organisation.
 
 from __future__ import annotations
 
-import duckdb
-
 from bulkops.engine.check.findings import Wants
-from bulkops.files.manifest.sql import literal, pattern
+from bulkops.files.database import connect, room_of
+from bulkops.files.planner.rows import sent_sql
 from bulkops.files.rundir import RunDirectory
 from bulkops.rules.operations import SPECS
 
 
 def wants_of(run: RunDirectory) -> Wants:
     """Return the modules, lists and territories that the rows to be sent speak of."""
-    rows = f"read_parquet({literal(pattern(run.rows))}, hive_partitioning = false)"
-    with duckdb.connect() as connection:
-        table = connection.sql(f"FROM {rows}")
-        kinds = table.filter("status IS NULL").select("op, module, related_list").distinct()
-        found = kinds.order("ALL").fetchall()
+    with connect(room_of(run)) as connection:
+        found = connection.execute(
+            f"FROM {sent_sql(connection, run.rows)}"
+            " SELECT DISTINCT op, module, related_list ORDER BY ALL"
+        ).fetchall()
     territorial = {spec.op for spec in SPECS.values() if "territory_id" in spec.column_names}
     return Wants(
         modules=tuple(dict.fromkeys(module for _, module, _ in found if module)),

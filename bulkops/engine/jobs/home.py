@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from bulkops.errors import CheckpointError, LockedError
 from bulkops.files.config import Config
 from bulkops.files.jobfile import Job
+from bulkops.files.talk import Talk
 
 #: Whoever asks whether a job runs holds its lock for a moment.
 _TRIES: Final = 4
@@ -117,7 +117,7 @@ class JobHome:
             finally:
                 os.close(file)
         except OSError as error:
-            structlog.get_logger("bulkops.jobs").warning(
+            Talk("bulkops.jobs").warning(
                 "journal.failed", file=str(self.journal), reason=str(error)
             )
 

@@ -5,13 +5,16 @@ What is asked of a reconciliation, and which of the specs can answer it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bulkops.errors import UsageError
+from bulkops.files import jobfile
 from bulkops.files.config import Config
+from bulkops.files.jobfile import Job
 from bulkops.files.manifest import Format
-from bulkops.files.planner import known_columns
+from bulkops.files.planner.rows import known_columns, relation_fields
 from bulkops.files.rundir import digest_of
 from bulkops.rules.operations import SPECS
 from bulkops.rules.spec import Spec, Wish
@@ -39,16 +42,8 @@ class Asking:
 
     @property
     def relation_fields(self) -> tuple[str, ...]:
-        """
-        The columns that are fields of a relation.
-
-        A column of the file that is read under another name is not a field by its own as well,
-        unless it is asked for: `Member_Status = "Status"` does not wish a `Status`.
-        """
-        renamed = set(self.columns.values()) - self.columns.keys()
-        named = (name for _, spec in listed() for name in spec.relation_fields or ())
-        known = [name for name in named if name not in renamed]
-        return tuple(dict.fromkeys([*known, *self.fields]))
+        """The columns that are fields of a relation."""
+        return relation_fields(self.columns, self.fixed, self.fields)
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -73,6 +68,36 @@ class Asking:
             [config.api.product, config.api.api_url],
         ]
         return digest_of(*said)
+
+
+def job_among(targets: tuple[Path, ...]) -> Job | None:
+    """
+    Return the job file that is named alone, if there is one.
+
+    Raises `UsageError` for one that is of no reconciliation.
+    """
+    if len(targets) != 1 or targets[0].suffix != ".toml":
+        return None
+    job = jobfile.load_job(targets[0])
+    if not job.reconciles:
+        raise UsageError(f"{targets[0]}: is no job of a reconciliation; expected the key desired")
+    return job
+
+
+def of_job(job: Job, asking: Asking) -> Asking:
+    """Return what a job asks for; the words of `asking` come before the job's."""
+    return replace(
+        asking,
+        desired=job.manifest if isinstance(job.manifest, tuple) else (job.manifest,),
+        columns={**job.columns, **asking.columns},
+        fixed={**job.fixed, **asking.fixed},
+        fields=(*job.fields, *asking.fields),
+        file_format=asking.file_format or job.format,
+        parents=asking.parents or job.parents,
+        territories=asking.territories or frozenset(job.territories),
+        actual=asking.actual or job.actual,
+        confirm=job.confirm,
+    )
 
 
 def listed() -> Iterator[tuple[str, Spec]]:

@@ -18,6 +18,7 @@ from bulkops.errors import ManifestError
 from bulkops.files.manifest import Manifest, drop, load
 from bulkops.files.manifest.sql import literal
 from bulkops.files.planner.judge import judge
+from bulkops.files.planner.wishes import sent_alike
 from bulkops.rules.operations import SPECS
 from bulkops.rules.spec import ID_PATTERN, NAME_PATTERN
 
@@ -134,10 +135,10 @@ def _wish(connection: duckdb.DuckDBPyConnection) -> None:
     repeated from its other side is one wish, and speaks for the records of both.
     """
     connection.execute(f"CREATE TABLE every_wish AS {keyed(good_rows())}")
-    connection.execute("""
+    connection.execute(f"""
         CREATE TABLE disputed AS
         SELECT key, min(line) AS of_line FROM every_wish
-        GROUP BY key HAVING count(DISTINCT coalesce(fields, '')) > 1
+        GROUP BY key HAVING count(DISTINCT coalesce({sent_alike("fields")}, '')) > 1
     """)
     connection.execute("""
         INSERT INTO refused

@@ -21,8 +21,9 @@ import orjson
 from bulkops.engine.reconcile.asking import opposite
 from bulkops.engine.reconcile.desired import in_scope
 from bulkops.engine.reconcile.reading import Unread
-from bulkops.engine.reconcile.tables import fetched, number, touching
+from bulkops.engine.reconcile.tables import number, touching
 from bulkops.engine.reconcile.values import agree, wishes
+from bulkops.files.database import fetched
 from bulkops.model import Json
 from bulkops.rules.operations import SPECS
 

@@ -36,7 +36,7 @@ from bulkops.errors import ExitCode
 from bulkops.files.config import Config
 from bulkops.files.manifest import gather
 from bulkops.files.manifest.apostrophes import guarded
-from bulkops.files.planner import known_columns
+from bulkops.files.planner.rows import known_columns
 from bulkops.files.prepare import Asked
 from bulkops.files.rundir import RunDirectory
 
@@ -73,6 +73,10 @@ class Found:
     def asked(self, *, confirm: bool) -> Asked:
         """Return what is to be asked to carry the difference out."""
         return Asked(self.changes, fields=self.fields, confirm=confirm)
+
+    def facts(self) -> dict[str, Any]:
+        """Return its numbers for programs, as JSON values."""
+        return {"rows": self.rows, "reads": self.reads, **asdict(self.numbers)}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values, to be found again by `found_before`."""

@@ -4,9 +4,10 @@ When the numbers of a reconciliation are not believed, and somebody must look fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from statistics import median
+from typing import Any
 
 from bulkops.engine.reconcile.difference import Numbers
 from bulkops.errors import BulkopsError, ExitCode
@@ -17,6 +18,11 @@ class GuardError(BulkopsError):
     """The difference is larger than is allowed without somebody looking at it."""
 
     exit_code = ExitCode.UNCONFIRMED
+    code = "guard"
+
+    def __init__(self, message: str, details: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.details = details
 
 
 def beyond(numbers: Numbers, rules: Reconcile, *, rows: int, before: Sequence[int]) -> list[str]:

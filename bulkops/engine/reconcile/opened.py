@@ -14,6 +14,7 @@ from bulkops.engine.execute import settings_of
 from bulkops.engine.reader import Reader
 from bulkops.engine.rig import Manner, rigged
 from bulkops.engine.signals import draining
+from bulkops.engine.telemetry import Errand, telling
 from bulkops.files.checkpoint import Checkpoint
 from bulkops.files.config import Config
 from bulkops.model import Api
@@ -30,7 +31,6 @@ class Means:
     now, if none does.
     """
 
-    remember_secret: Callable[[str], None]
     manner: Manner = field(default_factory=Manner)
     told: Callable[[int, int, Sequence[str]], None] = lambda _count, _all, _held: None
 
@@ -52,12 +52,14 @@ async def opened_reader(config: Config, log: Path, means: Means) -> AsyncIterato
     """
     Open what it takes to read, appending to `log`, whose folder is that of the run.
 
-    SIGINT and SIGTERM end reading, as the end of the window and of the credits do: whoever reads
-    then gets the reason, with its exit code.
+    SIGINT and SIGTERM end reading, if the manner has it so, as the end of the window and of the
+    credits do: whoever reads then gets the reason, with its exit code.
     """
     settings, stop, tally = settings_of(config), Stop(), Tally()
     async with AsyncExitStack() as stack:
-        stack.enter_context(draining(stop))
+        stack.enter_context(draining(stop, signals=means.manner.signals))
+        errand = Errand(name="reconcile", run=log.parent.name)
+        telemetry = await stack.enter_async_context(telling(config, errand))
         checkpoint = await stack.enter_async_context(
             Checkpoint(log, fsync=config.run.durability == "fsync")
         )
@@ -70,7 +72,6 @@ async def opened_reader(config: Config, log: Path, means: Means) -> AsyncIterato
                 policy=settings.policy,
                 stop=stop,
                 tally=tally,
-                remember_secret=means.remember_secret,
             )
         )
         reader = Reader(
@@ -80,7 +81,10 @@ async def opened_reader(config: Config, log: Path, means: Means) -> AsyncIterato
             attempts=settings.policy.attempts,
             stop=stop,
             tally=tally,
+            telemetry=telemetry,
         )
+        if telemetry is not None:
+            telemetry.watch(rig.steering.status)
         rig.steering.look()
         keeper = asyncio.create_task(rig.steering.keep())
         try:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import duckdb
 
 from bulkops.engine.reconcile.asking import listed
-from bulkops.engine.reconcile.tables import fetched, number
+from bulkops.engine.reconcile.tables import number
+from bulkops.files.database import fetched
 from bulkops.files.manifest.sql import literal
 from bulkops.rules.operations import SPECS
-from bulkops.rules.spec import Listing, Question, Spec
+from bulkops.rules.reads import Listing, Question
+from bulkops.rules.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from bulkops.errors import BulkopsError
 from bulkops.files.checkpoint import Checkpoint
 from bulkops.model import Api
 from bulkops.rules.pages import Cursor
-from bulkops.rules.spec import Listing, Question
+from bulkops.rules.reads import Listing, Question
 
 #: So many refusals of all calls of a kind, one after the other, and no more of it are asked.
 _ENOUGH = 20

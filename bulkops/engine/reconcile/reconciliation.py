@@ -61,7 +61,8 @@ async def reconcile(
         if limits:
             raise GuardError(
                 f"nothing is sent: {'; '.join(limits)}. Look at {proposed}; to go on, raise the "
-                "limit for this run (--max-change, --max-unlink, --max-deviation)"
+                "limit for this run (--max-change, --max-unlink, --max-deviation)",
+                {"run": str(run.path), "proposed": str(proposed), **found.facts()},
             )
         write_atomically(run.path / "reconcile.json", orjson.dumps(found.to_json()))
         proposed.replace(found.changes)

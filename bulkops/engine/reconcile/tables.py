@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -94,9 +93,3 @@ def number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     found = connection.execute(query).fetchone()
     assert found is not None
     return int(found[0] or 0)
-
-
-def fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a result, some at a time."""
-    while rows := result.fetchmany(1_000):
-        yield from rows

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import duckdb
 
-from bulkops.engine.report.journal import MEMORY, settings
+from bulkops.engine.report.journal import MEMORY, connected
 from bulkops.files.manifest.sql import literal, pattern
 from bulkops.files.outcomes import UNFINISHED, opened
+from bulkops.files.planner.rows import judged_sql
 from bulkops.files.resume import LONG_BYTES
 from bulkops.files.rundir import RunDirectory
 from bulkops.model import Status
@@ -94,7 +95,7 @@ class _Ended:
 
 
 def _by_bits(run: RunDirectory, rows: int, most: int) -> Counts:
-    with duckdb.connect(config=settings(run)) as connection:
+    with connected(run) as connection:
         ended = _ended(connection, run, rows)
         unfinished = 0
         for each in ended:
@@ -160,8 +161,7 @@ def _shared(
     """Yield how many lines each reason shares with each operation on each module."""
     result = connection.execute(f"""
         SELECT {_OP}, {_MODULE}, bitstring_agg(line, 0, {rows})
-        FROM read_parquet({literal(pattern(run.rows))}, hive_partitioning = false)
-        GROUP BY 1, 2
+        FROM {judged_sql(connection, run.rows)} GROUP BY 1, 2
     """)
     found: Counter[tuple[str, str, Status, str]] = Counter()
     examples = {(each.status, each.code): each.example for each in ended}

@@ -19,6 +19,7 @@ from bulkops.engine.report.counts import Share, count
 from bulkops.engine.report.journal import MEMORY, Journal, Note, opened_journal
 from bulkops.engine.report.remote_jobs import RemoteJobs, read_remote_jobs
 from bulkops.engine.report.timeline import Timeline, read_timeline
+from bulkops.errors import ExitCode
 from bulkops.files.outcomes import UNFINISHED, columns_of, opened
 from bulkops.files.planner.summary import Summary
 from bulkops.files.prepare import load
@@ -28,6 +29,7 @@ from bulkops.model import WANTED, Status
 #: Rows not in their wanted state that a report shows; all of them stand in `failed.csv`.
 SHOWN_ROWS = 1000
 _VERIFIED = ("checked", "disagreeing", "unreadable")
+_ENDS = frozenset({"run.started", "run.stopped", "run.finished"})
 _NEVER = frozenset({"run.held", "run.released"})
 
 
@@ -88,6 +90,21 @@ class Figures:
         """Why the run is not finished, by the last process that said so."""
         ends = [note for note in self.notes if note.event in {"run.stopped", "run.started"}]
         return ends[-1].reason if ends and not self.finished else ""
+
+    @property
+    def exit(self) -> ExitCode | None:
+        """
+        How the last process ended; `None` if nothing says so.
+
+        Logs of earlier versions do not, but for a run that is finished its lines do.
+        """
+        ends = [note for note in self.notes if note.event in _ENDS]
+        said = ends[-1].facts.get("exit") if ends else None
+        if said is not None:
+            return ExitCode(said) if said in set(ExitCode) else None
+        if not self.finished:
+            return None
+        return ExitCode.INCOMPLETE if self.unwanted else ExitCode.OK
 
     @property
     def reasons(self) -> list[tuple[Status, str, str, int]]:

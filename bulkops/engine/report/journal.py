@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from bulkops.files.database import connect, room_of
 from bulkops.files.manifest.sql import literal, pattern
 from bulkops.files.rundir import RunDirectory
 from bulkops.model import Status
@@ -27,7 +28,8 @@ MEMORY = "256MB"
 _MOST_THREADS = 4
 _COLUMNS = """{type: 'VARCHAR', event: 'VARCHAR', status: 'VARCHAR', batch: 'BIGINT',
     call: 'BIGINT', job_id: 'VARCHAR', t: 'DOUBLE', reason: 'VARCHAR', code: 'VARCHAR',
-    spec: 'VARCHAR', "limit": 'VARCHAR', lines: 'VARCHAR'}"""
+    spec: 'VARCHAR', "limit": 'VARCHAR', lines: 'VARCHAR',
+    exit: 'BIGINT'}"""
 _TYPES = ("run", "sent", "answer", "outcome", "job", "note")
 
 
@@ -79,7 +81,7 @@ class Journal:
                 type = 'note' AND event = 'call.read' AS is_read,
                 CASE WHEN type = 'note' AND event <> 'call.read' THEN CAST(to_json({{
                     event: event, reason: reason, code: code, spec: spec, "limit": "limit",
-                    lines: lines
+                    lines: lines, exit: exit
                 }}) AS VARCHAR) END AS facts, count(*) AS number
             FROM {self._log} WHERE t IS NOT NULL GROUP BY ALL
         """)
@@ -164,14 +166,10 @@ class Journal:
         """
 
 
-def settings(run: RunDirectory) -> dict[str, Any]:
-    """Return how DuckDB is to work for the report of `run`: within bounds, in its directory."""
-    return {
-        "memory_limit": MEMORY,
-        "temp_directory": str(run.path / "report.tmp"),
-        "threads": min(_MOST_THREADS, os.cpu_count() or 1),
-        "preserve_insertion_order": "false",
-    }
+def connected(run: RunDirectory) -> duckdb.DuckDBPyConnection:
+    """Return a connection for the report of `run`: within bounds, and in no certain order."""
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    return connect(room_of(run), memory=MEMORY, threads=threads, ordered=False)
 
 
 def _words(words: Iterable[str]) -> str:
@@ -181,5 +179,5 @@ def _words(words: Iterable[str]) -> str:
 @contextmanager
 def opened_journal(run: RunDirectory) -> Iterator[Journal]:
     """Read the log of `run`, which must be there; it is forgotten when the block ends."""
-    with duckdb.connect(config=settings(run)) as connection:
+    with connected(run) as connection:
         yield Journal(run, connection)

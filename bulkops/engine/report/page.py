@@ -17,11 +17,11 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bulkops import __version__
 from bulkops.engine.report import pictures, tables, words
 from bulkops.engine.report.figures import SHOWN_ROWS, Figures
 from bulkops.model import Status
 from bulkops.rules.explain import explain
+from bulkops.version import __version__
 
 #: What each status means, as the README says it.
 MEANINGS: Final[Mapping[Status, str]] = {

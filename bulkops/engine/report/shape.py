@@ -26,6 +26,7 @@ def to_json(figures: Figures) -> dict[str, Any]:
         "run": figures.run,
         "state": state_of(figures),
         "stopped_because": figures.stopped,
+        "exit": None if figures.exit is None else int(figures.exit),
         "rows": figures.rows,
         "settled": figures.settled,
         "in_wanted_state": figures.wanted,

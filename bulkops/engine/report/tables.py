@@ -14,7 +14,8 @@ from bulkops.engine.report.figures import Figures
 from bulkops.engine.report.remote_jobs import job_classes
 from bulkops.engine.report.timeline import Timeline
 from bulkops.engine.report.words import number
-from bulkops.files.sections import SECRET_KEYS, Limits
+from bulkops.files.limits_section import Limits
+from bulkops.files.sections import SECRET_KEYS
 from bulkops.model import WANTED, Status
 
 #: Rows of the course of a run in numbers, at most.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from bulkops.files.database import connect, room_of
 from bulkops.files.manifest.sql import literal, pattern
 from bulkops.files.outcomes import opened
 from bulkops.files.planner.judge import mirrors
@@ -21,15 +22,15 @@ from bulkops.rules.operations import SPECS
 _CHANGES = """
     WITH sent AS (
         SELECT families.family, plan.module, plan.record_id, plan.related_list,
-            unnest(plan.operations) AS operation
+            unnest(plan.lines) AS line, CAST(unnest(plan.items) AS VARCHAR) AS item,
+            unnest(plan.members) AS members
         FROM read_parquet({plan}, hive_partitioning = false) AS plan JOIN families USING (spec)
     ),
     changes AS (
-        SELECT family, sent.module, sent.record_id, sent.related_list, operation.item AS item,
-            unnest(CASE WHEN len(operation.members) > 0 THEN operation.members ELSE [''] END)
-                AS member,
+        SELECT family, sent.module, sent.record_id, sent.related_list, item,
+            unnest(CASE WHEN len(members) > 0 THEN members ELSE [''] END) AS member,
             told.line, told.finished_at
-        FROM sent JOIN told ON told.line = operation.line
+        FROM sent JOIN told USING (line)
         WHERE told.status = 'succeeded'
     )
     -- A relation of two names goes by that of the one side.
@@ -54,7 +55,7 @@ def changed_since(
     they can tell nothing.
     """
     found: set[int] = set()
-    with tempfile.TemporaryDirectory(prefix="bulkops-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bulkops-", dir=room_of(run)) as folder:
         mine = Path(folder) / "mine.parquet"
         _write_changes(run, mine, relations)
         for other in others:
@@ -63,7 +64,7 @@ def changed_since(
                 _write_changes(other, theirs, relations)
             except duckdb.Error:
                 continue
-            with duckdb.connect() as connection:
+            with connect(Path(folder)) as connection:
                 rows = connection.execute(
                     "SELECT DISTINCT mine.line FROM read_parquet(?) AS mine "
                     "JOIN read_parquet(?) AS theirs "

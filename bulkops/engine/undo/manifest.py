@@ -20,16 +20,17 @@ import orjson
 
 from bulkops.engine.undo.changed import changed_since
 from bulkops.errors import UsageError
+from bulkops.files.database import fetched
 from bulkops.files.manifest.sql import literal, name, pattern
 from bulkops.files.outcomes import COLUMNS, opened
 from bulkops.files.plan_file import read_batches
-from bulkops.files.planner import known_columns
+from bulkops.files.planner.rows import known_columns
 from bulkops.files.prepare import Asked
 from bulkops.files.resume import read_progress
 from bulkops.files.rundir import RunDirectory
 from bulkops.model import Batch, Operation
 from bulkops.rules.operations import SPECS
-from bulkops.rules.spec import Before
+from bulkops.rules.reads import Before
 
 #: The column that leads from a row of the undo back to the line it takes back.
 OF_LINE = "undo_of_line"
@@ -181,10 +182,9 @@ def _told(connection: duckdb.DuckDBPyConnection, where: Mapping[str, str]) -> by
         """
     )
     found = bytearray()
-    while rows := result.fetchmany(10_000):
-        found.extend(bytes(rows[-1][0] + 1 - len(found)))
-        for line, changed in rows:
-            found[line] = changed
+    for line, changed in fetched(result, 10_000):
+        found.extend(bytes(line + 1 - len(found)))
+        found[line] = changed
     return found
 
 
@@ -195,7 +195,7 @@ class _Befores:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, run: RunDirectory) -> None:
         # A capture that a crash cut off from its call was made again: the later one counts.
-        self._rows = _fetched(
+        self._rows = fetched(
             connection.cursor().execute(
                 "SELECT batch, items FROM read_json("
                 f"{literal(pattern(run.checkpoint))}, format = 'newline_delimited', "
@@ -220,8 +220,3 @@ class _Befores:
                 self._found.update(captured)
             self._ahead = next(self._rows, None)
         return self._found
-
-
-def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := result.fetchmany(1_000):
-        yield from rows

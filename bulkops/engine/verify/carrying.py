@@ -5,7 +5,6 @@ Carry out a verification over the wire, and keep what it found beside the run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from bulkops.engine.observe import Observer
 from bulkops.engine.reader import Reader
 from bulkops.engine.rig import Manner, rigged
 from bulkops.engine.signals import draining
+from bulkops.engine.telemetry import Errand, telling
 from bulkops.engine.verify.claims import Claims
 from bulkops.engine.verify.findings import Verification
 from bulkops.engine.verify.reading import verify
@@ -26,7 +26,7 @@ from bulkops.wire.stop import Stop
 
 
 async def verified(
-    run: RunDirectory, claims: Claims, config: Config, *, remember_secret: Callable[[str], None]
+    run: RunDirectory, claims: Claims, config: Config, manner: Manner
 ) -> Verification:
     """
     Read back `claims` at the pacing of a run; write `verification.json` and its lines.
@@ -37,18 +37,18 @@ async def verified(
     # A run may be going on: a verification has a log, and a hand to steer it, of its own.
     own = RunDirectory(run.path / "verification")
     own.create()
-    with own.locked(), draining(stop):
+    with own.locked(), draining(stop, signals=manner.signals):
         async with (
+            telling(config, Errand(name="verify", run=run.name)) as telemetry,
             Checkpoint(own.checkpoint, fsync=False) as log,
             rigged(
                 own.path,
                 config,
-                Manner(),
+                manner,
                 checkpoint=log,
                 policy=settings.policy,
                 stop=stop,
                 tally=tally,
-                remember_secret=remember_secret,
             ) as rig,
         ):
             reader = Reader(
@@ -58,7 +58,10 @@ async def verified(
                 attempts=settings.policy.attempts,
                 stop=stop,
                 tally=tally,
+                telemetry=telemetry,
             )
+            if telemetry is not None:
+                telemetry.watch(rig.steering.status)
             observer = Observer(reader, settings.api)
             found = await verify(run, claims, observer, at_once=settings.workers)
     _keep(run, found, reads=tally.reads)

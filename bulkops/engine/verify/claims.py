@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bulkops.engine.verify.findings import CLAIMS, Which
+from bulkops.files.database import fetched
 from bulkops.files.outcomes import opened
 from bulkops.files.plan_file import read_batches
 from bulkops.files.rundir import RunDirectory
@@ -31,10 +32,9 @@ class Claims:
                 "(SELECT unnest(?::VARCHAR[])) ORDER BY line",
                 [wanted],
             )
-            while rows := result.fetchmany(10_000):
-                for line, status in rows:
-                    if line in which.lines if which.lines else chance.random() < which.share:
-                        self._take(line, Status(status))
+            for line, status in fetched(result, 10_000):
+                if line in which.lines if which.lines else chance.random() < which.share:
+                    self._take(line, Status(status))
 
     def _take(self, line: int, status: Status) -> None:
         if line >= len(self._of):

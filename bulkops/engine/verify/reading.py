@@ -19,7 +19,8 @@ from bulkops.errors import BulkopsError
 from bulkops.files.rundir import RunDirectory
 from bulkops.model import WANTED, Batch, Operation, merge_items
 from bulkops.rules.operations import SPECS
-from bulkops.rules.spec import Before, Spec, Wish
+from bulkops.rules.reads import Before
+from bulkops.rules.spec import Spec, Wish
 
 _Told = frozenset[tuple[str, str]] | Mapping[str, Before] | Refusal
 

@@ -8,14 +8,14 @@ then reads back in one statement: rows pass through memory one at a time.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import duckdb
 import orjson
 
 from bulkops.errors import ManifestError
-from bulkops.files.manifest.layout import Layout
+from bulkops.files.manifest.layout import Heard, Layout
 from bulkops.files.manifest.objects import cell_reader, objects
 from bulkops.files.manifest.records import Refusal, records
 from bulkops.files.manifest.shape import ABSENT, csv_columns
@@ -24,14 +24,27 @@ from bulkops.files.manifest.sql import literal, pattern
 from bulkops.files.manifest.stored import store, temp_directory
 from bulkops.files.manifest.stream import chunks, lines, texts
 
-_REFUSED = ("raw", "refused_code", "refused")
+#: The columns that say what is wrong with a record: its text, a code, and words.
+REFUSED = ("raw", "refused_code", "refused")
+#: Records after which it is told how many they are.
+_OFTEN = 10_000
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection, source: Source, *, layout: Layout, table: str
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    *,
+    layout: Layout,
+    table: str,
+    file: Path | None = None,
+    place: str = "",
+    heard: Heard | None = None,
 ) -> tuple[int, int, tuple[str, ...]]:
     """
     Make `table` and return how many records were accepted and refused, and the own columns.
+
+    Row number n of `table` (its `rowid` is n - 1) is record n of the file. `file` is where it is
+    kept; `place` comes before the words of a refusal; `heard` is told how far reading has come.
     """
     own: dict[str, None] = dict.fromkeys(source.header)
     if source.format is Format.CSV:
@@ -42,21 +55,29 @@ def read(
     with tempfile.NamedTemporaryFile(
         dir=temp_directory(connection), prefix="bulkops-", suffix=".ndjson"
     ) as spool:
-        for line, found in _rows(source, layout=layout, own=own):
+        for found in _rows(source, layout=layout, own=own):
             if isinstance(found, Refusal):
                 refused += 1
-                row = {
-                    "line": line,
+                row: dict[str, object] = {
                     "raw": found.raw,
                     "refused_code": found.code,
-                    "refused": found.words,
+                    "refused": place + found.words,
                 }
             else:
                 accepted += 1
-                row = {"line": line, "cells": found}
+                row = {"cells": found}
             spool.write(orjson.dumps(row) + b"\n")
+            if heard and (accepted + refused) % _OFTEN == 0:
+                heard(accepted + refused)
         spool.flush()
-        made = _create(connection, Path(spool.name), columns=columns, table=table)
+        made = store(
+            connection,
+            _unless_refused(columns),
+            _spooled(Path(spool.name)),
+            table=table,
+            ids=layout.ids,
+            file=file,
+        )
     if made != accepted + refused:
         raise ManifestError(
             f"{source.path}: found {accepted + refused:,} records, of which {made:,} could be kept"
@@ -74,8 +95,8 @@ def _names(layout: Layout) -> list[str]:
 
 def _rows(
     source: Source, *, layout: Layout, own: dict[str, None]
-) -> Iterator[tuple[int, list[str] | list[str | None] | Refusal]]:
-    """Yield number and cells, or number and refusal; `own` learns the columns of JSON lines."""
+) -> Iterator[list[str] | list[str | None] | Refusal]:
+    """Yield the cells of each record, or its refusal; `own` learns the columns of JSON lines."""
     pieces = chunks(source.path, compression=source.compression)
     text = texts(source.path, pieces=pieces, encoding=source.encoding)
     if source.format is Format.CSV:
@@ -85,31 +106,31 @@ def _rows(
             quote=source.quote,
             header=source.header,
         )
-        yield from (row for row in found if row[0])
+        yield from (record for number, record in found if number)
         return
     cells = cell_reader(layout)
-    for number, value in objects(lines(text, universal=False)):
+    for _, value in objects(lines(text, universal=False)):
         if isinstance(value, Refusal):
-            yield number, value
+            yield value
         else:
             own.update(dict.fromkeys(value))
-            yield number, cells(value)
+            yield cells(value)
 
 
-def _create(
-    connection: duckdb.DuckDBPyConnection, spool: Path, *, columns: dict[str, str], table: str
-) -> int:
-    """Make `table` of the spooled rows; a refused row has nothing but its line and why."""
-    columns = {
+def _unless_refused(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return `columns` and what is said of a refused record, which has nothing in the others."""
+    accepted = {
         ours: value if value == ABSENT else f"CASE WHEN refused_code IS NULL THEN {value} END"
         for ours, value in columns.items()
     }
-    types = ", ".join(f"'{column}': 'VARCHAR'" for column in _REFUSED)
-    return store(
-        connection,
-        {"line": "line", **columns, **{column: column for column in _REFUSED}},
+    return {**accepted, **{column: column for column in REFUSED}}
+
+
+def _spooled(spool: Path) -> str:
+    """Return SQL for the rows of the spool."""
+    types = ", ".join(f"'{column}': 'VARCHAR'" for column in REFUSED)
+    return (
         f"read_json({literal(pattern(spool))}, format = 'newline_delimited',"
         " compression = 'none', hive_partitioning = false,"
-        f" columns = {{'line': 'BIGINT', 'cells': 'VARCHAR[]', {types}}})",
-        table=table,
+        f" columns = {{'cells': 'VARCHAR[]', {types}}})"
     )

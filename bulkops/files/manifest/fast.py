@@ -12,16 +12,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import takewhile
+from pathlib import Path
 from threading import Event
 
 import duckdb
 
-from bulkops.files.manifest.layout import Layout
+from bulkops.files.manifest import alike
+from bulkops.files.manifest.layout import Heard, Layout
 from bulkops.files.manifest.shape import (
     csv_columns,
     jsonl_columns,
-    known_pointers,
     odd_json,
+    pointers,
 )
 from bulkops.files.manifest.source import LONGEST_FIELD, LONGEST_LINE, Format, Source
 from bulkops.files.manifest.sql import literal, name, pattern
@@ -39,29 +41,36 @@ _READER_ERRORS = (
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection, source: Source, *, layout: Layout, table: str
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    *,
+    layout: Layout,
+    table: str,
+    file: Path | None = None,
+    heard: Heard | None = None,
 ) -> tuple[int, tuple[str, ...]] | None:
     """
     Make `table` and return its number of rows and the file's own columns, or nothing.
 
-    Row number n of `table` (its `rowid` is n - 1) is record n of the file.
+    Row number n of `table` (its `rowid` is n - 1) is record n of the file. `file` is where it is
+    kept; `heard` is told how far reading has come.
     """
     if source.encoding == "utf-16":
         return None
-    try:
-        if source.format is Format.CSV:
-            found = _read_csv(connection, source, layout=layout, table=table)
-        else:
-            found = _read_jsonl(connection, source, layout=layout, table=table)
-    except _READER_ERRORS:
-        found = None
-    if found is None:
+    readers = [_read_csv] if source.format is Format.CSV else [_read_alike, _read_jsonl]
+    for read_so in readers:
+        try:
+            found = read_so(connection, source, layout=layout, table=table, file=file, heard=heard)
+        except _READER_ERRORS:
+            found = None
+        if found is not None:
+            return found
         forget(connection, table)
-    return found
+    return None
 
 
 @contextmanager
-def _counting(source: Source) -> Iterator[Future[Survey]]:
+def _counting(source: Source, heard: Heard | None) -> Iterator[Future[Survey]]:
     """Count the records of the file beside the block, and stop if that fails."""
     stopped = Event()
     pieces = takewhile(
@@ -69,19 +78,27 @@ def _counting(source: Source) -> Iterator[Future[Survey]]:
     )
     with ThreadPoolExecutor(1, thread_name_prefix="survey") as beside:
         try:
-            yield beside.submit(survey, pieces, delimiter=source.delimiter, quote=source.quote)
+            yield beside.submit(
+                survey, pieces, delimiter=source.delimiter, quote=source.quote, heard=heard
+            )
         except BaseException:
             stopped.set()
             raise
 
 
 def _read_csv(
-    connection: duckdb.DuckDBPyConnection, source: Source, *, layout: Layout, table: str
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    *,
+    layout: Layout,
+    table: str,
+    file: Path | None,
+    heard: Heard | None,
 ) -> tuple[int, tuple[str, ...]] | None:
     width = len(source.header)
     names = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(width))
     columns = csv_columns(layout, header=source.header, cell="c{}".format)
-    with _counting(source) as counting:
+    with _counting(source, heard) as counting:
         # A row of at most as many bytes as a field may have characters has no field too long.
         rows = store(
             connection,
@@ -94,13 +111,47 @@ def _read_csv(
             " null_padding = false, ignore_errors = false, encoding = 'utf-8', comment = '',"
             f" max_line_size = {LONGEST_FIELD}, buffer_size = 32000000, hive_partitioning = false)",
             table=table,
+            ids=layout.ids,
+            file=file,
         )
     fits = counting.result().fits_csv(rows=rows, width=width)
     return (rows, source.header) if fits else None
 
 
+def _read_alike(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    *,
+    layout: Layout,
+    table: str,
+    file: Path | None,
+    heard: Heard | None,
+) -> tuple[int, tuple[str, ...]] | None:
+    pieces = alike.pieces_of(source)
+    if pieces is None:
+        return None
+    header = tuple(pieces[1::4])
+    origin = alike.origin(source, pieces, compression=_COMPRESSIONS[source.compression])
+    with _counting(source, heard) as counting:
+        rows = store(
+            connection,
+            csv_columns(layout, header=header, cell=alike.cell),
+            origin,
+            table=table,
+            ids=layout.ids,
+            file=file,
+        )
+    return (rows, header) if counting.result().fits_alike(rows=rows) else None
+
+
 def _read_jsonl(
-    connection: duckdb.DuckDBPyConnection, source: Source, *, layout: Layout, table: str
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    *,
+    layout: Layout,
+    table: str,
+    file: Path | None,
+    heard: Heard | None,
 ) -> tuple[int, tuple[str, ...]] | None:
     objects = (
         f"read_json_objects({literal(pattern(source.path))}, format = 'newline_delimited',"
@@ -115,13 +166,15 @@ def _read_jsonl(
     if layout.used.issuperset(usual):
         columns["extra"] = f"CASE WHEN {unusual} THEN {columns['extra']} END"
     odd = f"({odd_json('json::VARCHAR', 'keys')} OR strlen(json::VARCHAR) > {LONGEST_LINE})"
-    with _counting(source) as counting:
+    with _counting(source, heard) as counting:
         rows = store(
             connection,
             {**columns, "keys": f"CASE WHEN {odd} THEN error('odd') WHEN {unusual} THEN keys END"},
-            f"(SELECT json, json_extract_string(json, {known_pointers(layout)}) AS cells,"
+            f"(SELECT json, json_extract_string(json, {pointers(layout)}) AS cells,"
             f" json_keys(json) AS keys FROM {objects})",
             table=table,
+            ids=layout.ids,
+            file=file,
         )
     if not counting.result().fits_jsonl(rows=rows) or len(set(usual)) < len(usual):
         return None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bulkops.errors import ManifestError
+
+#: Is told while a file is read how many records have been read of it, about.
+Heard = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +20,15 @@ class Layout:
 
     `known` and `fields` give the manifest's own name for each of ours; `fixed` values win over
     whatever a column says; `used` are their names that have a place, while all others are
-    carried through: also those whose place a fixed value has taken.
+    carried through: also those whose place a fixed value has taken. `ids` are those of ours that
+    hold ids.
     """
 
     known: Mapping[str, str]
     fields: Mapping[str, str]
     fixed: Mapping[str, str]
     used: frozenset[str]
+    ids: frozenset[str] = frozenset()
 
 
 def lay_out(
@@ -33,6 +38,7 @@ def lay_out(
     fields: Collection[str],
     columns: Mapping[str, str],
     fixed: Mapping[str, str],
+    ids: Collection[str] = (),
 ) -> Layout:
     """
     Return the layout, relation fields sorted by name.
@@ -54,6 +60,7 @@ def lay_out(
         fields={name: theirs[name] for name in relation},
         fixed=dict(fixed),
         used=frozenset(theirs[name] for name in theirs if name not in fixed),
+        ids=frozenset(ids),
     )
 
 

@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
 
 from bulkops.errors import ManifestError
 from bulkops.files.manifest import exact, fast, parquet
-from bulkops.files.manifest.layout import Layout, check_columns, lay_out
+from bulkops.files.manifest.layout import Heard, Layout, check_columns, lay_out
 from bulkops.files.manifest.places import parts_of, say_place_sql
 from bulkops.files.manifest.source import Format, Manifest, Source
-from bulkops.files.manifest.sql import literal, name
-from bulkops.files.manifest.stored import forget
+from bulkops.files.manifest.sql import name
+from bulkops.files.manifest.stored import append, forget, kept_sql, path_of
 from bulkops.files.manifest.stream import readable
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_REFUSED = ("raw", "refused_code", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ def load(
     fields: Collection[str] = (),
     columns: Mapping[str, str] = _NOTHING,
     fixed: Mapping[str, str] = _NOTHING,
+    ids: Collection[str] = (),
+    file: Path | None = None,
+    heard: Heard | None = None,
 ) -> Loaded:
     """
     Make `table` of the records of `manifest`, replacing one of that name.
@@ -66,24 +69,49 @@ def load(
     refused record has these empty, and `raw` (its text, cut), `refused_code` and `refused` (words,
     with the file's name where there are several). The macro `say_line(line)` gives a line in words.
 
-    It is a view upon the table `{table}_rows`, which saves a copy of the whole only to number
-    it: add no rows to that, and remove both with `drop`. Call this outside a transaction. The
-    caller limits memory, threads and temp directory. Raise `ManifestError` if nothing can be
-    read, or if a column is mapped from one that a file does not have.
+    Each of `ids`, which are of `known`, has a column `..._number` (UBIGINT) too: what the text
+    says, or NULL where a number does not print as that text.
+
+    It is a view upon a Parquet file: `file`, which stays when `drop` removes the view and what is
+    beneath it, or a temporary one. `heard` is told how many records have been read. Call this
+    outside a transaction. The caller limits memory, threads and temp directory. Raise
+    `ManifestError` if nothing can be read, or if a column is mapped from one that a file does not
+    have.
     """
-    layout = lay_out(manifest.path, known=known, fields=fields, columns=columns, fixed=fixed)
+    layout = lay_out(
+        manifest.path, known=known, fields=fields, columns=columns, fixed=fixed, ids=ids
+    )
     for source in manifest.sources:
         if source.format is not Format.JSONL:
             check_columns(source.path, columns=columns, own=source.header)
     drop(connection, table)
-    read = _read if len(manifest.sources) == 1 else _read_all
-    try:
-        with _in_file_order(connection):
-            loaded = read(connection, manifest, layout=layout, columns=columns, table=table)
-    except BaseException:
-        drop(connection, table)
-        drop(connection, table + "_part")
-        raise
+    rows = table + "_rows"
+    with _in_file_order(connection):
+        if len(manifest.sources) == 1:
+            (source,) = manifest.sources
+            loaded = _read(
+                connection,
+                source,
+                layout=layout,
+                columns=columns,
+                table=rows,
+                file=file,
+                heard=heard,
+            )
+        else:
+            loaded = _read_all(
+                connection,
+                manifest,
+                layout=layout,
+                columns=columns,
+                table=rows,
+                file=file,
+                heard=heard,
+            )
+    kept = kept_sql(connection, path_of(connection, rows), _columns(layout), ids=layout.ids)
+    connection.execute(
+        f"CREATE VIEW {name(table)} AS SELECT rowid + 1 AS line, * EXCLUDE (rowid) FROM ({kept})"
+    )
     parts = parts_of([source.name for source in manifest.sources], loaded.counts)
     connection.execute(
         f"CREATE OR REPLACE TEMP MACRO say_line(line) AS {say_place_sql(parts, 'line')}"
@@ -108,40 +136,52 @@ def drop(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     forget(connection, table + "_rows")
 
 
+def _columns(layout: Layout) -> list[str]:
+    """Return the columns that each record has."""
+    return [*layout.known, "fields", "extra", *exact.REFUSED]
+
+
 def _read(
     connection: duckdb.DuckDBPyConnection,
-    manifest: Manifest,
+    source: Source,
     *,
     layout: Layout,
     columns: Mapping[str, str],
     table: str,
+    file: Path | None,
+    place: str = "",
+    heard: Heard | None = None,
 ) -> Loaded:
-    """Make the view of the one file that `manifest` has."""
-    (source,) = manifest.sources
-    rows = table + "_rows"
+    """Make `table` of the records of one file; `place` comes before the words of a refusal."""
     quick: tuple[int, tuple[str, ...]] | None
-    if source.format is Format.PARQUET:
-        made = parquet.read(connection, source, layout=layout, table=rows)
-        quick = made, source.header
-    else:
-        quick = fast.read(connection, source, layout=layout, table=rows)
-    ours = ", ".join(name(column) for column in [*layout.known, "fields", "extra"])
-    if quick is not None:
-        accepted, own = quick
-        # `rowid` is the place in the file: the rows were inserted in its order, none removed.
-        line = "rowid + 1 AS line"
-        refused = ", ".join(f"NULL::VARCHAR AS {column}" for column in _REFUSED)
-        loaded = Loaded(accepted, 0, own, exact=False, counts=(accepted,))
-    else:
-        accepted, bad, own = exact.read(connection, source, layout=layout, table=rows)
-        loaded = Loaded(accepted, bad, own, exact=True, counts=(accepted + bad,))
-        line, refused = "line", ", ".join(_REFUSED)
-    connection.execute(
-        f"CREATE VIEW {name(table)} AS SELECT {line}, {ours}, {refused} FROM {name(rows)}"
-    )
-    if source.format is Format.JSONL and loaded.rows:
-        check_columns(source.path, columns=columns, own=loaded.own_columns)
-    _check_size(source)
+    try:
+        if source.format is Format.PARQUET:
+            made = parquet.read(connection, source, layout=layout, table=table, file=file)
+            quick = made, source.header
+        else:
+            quick = fast.read(
+                connection, source, layout=layout, table=table, file=file, heard=heard
+            )
+        if quick is not None:
+            accepted, own = quick
+            loaded = Loaded(accepted, 0, own, exact=False, counts=(accepted,))
+        else:
+            accepted, refused, own = exact.read(
+                connection,
+                source,
+                layout=layout,
+                table=table,
+                file=file,
+                place=place,
+                heard=heard,
+            )
+            loaded = Loaded(accepted, refused, own, exact=True, counts=(accepted + refused,))
+        if source.format is Format.JSONL and loaded.rows:
+            check_columns(source.path, columns=columns, own=loaded.own_columns)
+        _check_size(source)
+    except BaseException:
+        forget(connection, table)
+        raise
     return loaded
 
 
@@ -152,27 +192,40 @@ def _read_all(
     layout: Layout,
     columns: Mapping[str, str],
     table: str,
+    file: Path | None,
+    heard: Heard | None,
 ) -> Loaded:
-    """Make the view of several files: each is read as if alone, and then moved behind the last."""
-    part, rows = table + "_part", name(table + "_rows")
-    before, refused, needed, own = 0, 0, False, dict[str, None]()
-    counts: list[int] = []
-    for source in manifest.sources:
-        found = _read(connection, source, layout=layout, columns=columns, table=part)
-        select = (
-            f"SELECT * REPLACE (line + {before} AS line,"
-            f" {literal(f'{source.name}, ')} || refused AS refused) FROM {name(part)}"
-        )
-        into = f"INSERT INTO {rows}" if counts else f"CREATE TABLE {rows} AS"
-        connection.execute(f"{into} {select}")
-        drop(connection, part)
-        counts.append(found.rows + found.refused)
-        before += counts[-1]
-        refused += found.refused
-        needed = needed or found.exact
-        own.update(dict.fromkeys(found.own_columns))
-    connection.execute(f"CREATE VIEW {name(table)} AS FROM {rows}")
-    return Loaded(before - refused, refused, tuple(own), exact=needed, counts=tuple(counts))
+    """Make `table` of several files: each is read as if alone, and then put behind the last."""
+    found: dict[str, Loaded] = {}
+
+    def so_far(number: int) -> None:
+        if heard:
+            heard(number + sum(each.rows + each.refused for each in found.values()))
+
+    try:
+        for number, source in enumerate(manifest.sources):
+            part = f"{table}_{number}"
+            found[part] = _read(
+                connection,
+                source,
+                layout=layout,
+                columns=columns,
+                table=part,
+                file=None,
+                place=f"{source.name}, ",
+                heard=so_far,
+            )
+        append(connection, list(found), _columns(layout), table=table, ids=layout.ids, file=file)
+    finally:
+        for part in found:
+            forget(connection, part)
+    return Loaded(
+        sum(each.rows for each in found.values()),
+        sum(each.refused for each in found.values()),
+        tuple(dict.fromkeys(own for each in found.values() for own in each.own_columns)),
+        exact=any(each.exact for each in found.values()),
+        counts=tuple(each.rows + each.refused for each in found.values()),
+    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ A number is kept as its own text (`orjson.Fragment`), because any parser rounds 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
@@ -19,6 +20,9 @@ from bulkops.files.manifest.source import LONGEST_LINE, LONGEST_RAW
 from bulkops.model import Json
 
 _BLANK = " \t\r\n"
+#: Numbers that a parser may round or spell otherwise; it may also fit text within a string.
+_RISKY = re.compile(r"[:\[,]\s*(?:-?[0-9]+[.eE]|[0-9]{20}|-[0-9]{19}|-0)|^\s*[-0-9]")
+_UNSURE = object()
 _KINDS = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -49,14 +53,29 @@ def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Json] | tuple[str
         return "line_too_long", (
             f"found a line of more than {LONGEST_LINE:,} characters, expected at most that"
         )
+    text = line.rstrip("\r\n")
     try:
-        value = decoder.decode(line.rstrip("\r\n"))
-        # Half a surrogate pair, or more levels than can be written again, is found here.
-        orjson.dumps(value)
+        value = _plain(text)
+        if value is _UNSURE:
+            value = decoder.decode(text)
+            # Half a surrogate pair, or more levels than can be written again, is found here.
+            orjson.dumps(value)
     except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
         return "not_json", f"not JSON ({_why(error)}), expected an object"
     if not isinstance(value, dict):
         return "not_an_object", f"found {_KINDS.get(type(value), 'a number')}, expected an object"
+    return value
+
+
+def _plain(text: str) -> Json:
+    """Return what the faster parser reads, if that is sure to be what stands there."""
+    if _RISKY.search(text):
+        return _UNSURE
+    try:
+        value: Json = orjson.loads(text)
+        orjson.dumps(value)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return _UNSURE
     return value
 
 

@@ -17,6 +17,7 @@ import duckdb
 import orjson
 
 from bulkops.errors import ManifestError
+from bulkops.files.database import connect
 from bulkops.files.manifest.layout import Layout, check_names
 from bulkops.files.manifest.source import Source
 from bulkops.files.manifest.sql import literal, pattern
@@ -44,7 +45,7 @@ def columns(path: Path) -> tuple[str, ...]:
             raise ManifestError(
                 f"{path}: found a truncated Parquet file (it does not end with PAR1), {_WHOLE}"
             )
-    with _undamaged(path), duckdb.connect() as connection:
+    with _undamaged(path), connect(None, threads=1) as connection:
         nodes = connection.execute(
             f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({literal(pattern(path))})"
         ).fetchall()
@@ -58,10 +59,17 @@ def columns(path: Path) -> tuple[str, ...]:
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection, source: Source, *, layout: Layout, table: str
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    *,
+    layout: Layout,
+    table: str,
+    file: Path | None = None,
 ) -> int:
     """
     Make `table` and return its number of rows; `rowid` is the place in the file.
+
+    `file` is where it is kept.
 
     Raise `ManifestError` where a known column holds numbers with a decimal point: an id of 19
     digits has lost its last ones in them, and nobody can tell which rows are meant.
@@ -76,7 +84,7 @@ def read(
         types = tuple(str(each[1]) for each in described)
         _refuse_rounded(connection, source, origin, layout=layout, types=types)
         selected = _columns(layout, header=source.header, types=types)
-        made = store(connection, selected, origin, table=table)
+        made = store(connection, selected, origin, table=table, ids=layout.ids, file=file)
         told = connection.execute(
             "SELECT coalesce(sum(num_rows), 0)"
             f" FROM parquet_file_metadata({literal(pattern(source.path))})"

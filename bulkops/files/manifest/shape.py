@@ -53,33 +53,38 @@ def csv_columns(
         return _text(stands(places[theirs])) if theirs in places else ABSENT
 
     known = {ours: value(ours, theirs) for ours, theirs in layout.known.items()}
-    fields = [
-        _member(ours, f"to_json({value(ours, theirs)})")
+    said = {
+        ours: value(ours, theirs)
         for ours, theirs in layout.fields.items()
         if ours in layout.fixed or theirs in places
-    ]
+    }
+    fields = _object([_member(ours, f"to_json({each})") for ours, each in said.items()])
+    if said:
+        # Most rows of most manifests have none, which is soon seen.
+        fields = f"CASE WHEN coalesce({', '.join(said.values())}) IS NOT NULL THEN {fields} END"
     extra = [
         _member(column, f"to_json(coalesce({stands(place)}, ''))")
         for place, column in enumerate(header)
         if column not in layout.used and column != MARK
     ]
-    return {**known, "fields": _object(fields), "extra": _object(extra)}
+    return {**known, "fields": fields, "extra": _object(extra)}
 
 
 def jsonl_columns(layout: Layout) -> dict[str, str]:
     """
     Return our name -> SQL for JSON objects.
 
-    `json` is their text, and `cells` are the texts of their members at `known_pointers`.
+    `json` is their text, and `cells` are the texts of their members at `pointers`.
     """
     known = {
         ours: _text(literal(layout.fixed[ours]) if ours in layout.fixed else f"cells[{place}]")
         for place, ours in enumerate(layout.known, 1)
     }
     fields = []
-    for ours, theirs in layout.fields.items():
+    for place, (ours, theirs) in enumerate(layout.fields.items(), len(known) + 1):
+        # The object is read again only for those that are there.
         value = f"json_extract(json, {literal(_pointer(theirs))})::VARCHAR"
-        value = f"nullif(nullif({value}, 'null'), '\"\"')"
+        value = f"CASE WHEN {_text(f'cells[{place}]')} IS NOT NULL THEN {value} END"
         if ours in layout.fixed:
             value = f"to_json({_text(literal(layout.fixed[ours]))})"
         fields.append(_member(ours, value))
@@ -88,9 +93,10 @@ def jsonl_columns(layout: Layout) -> dict[str, str]:
     return {**known, "fields": _object(fields), "extra": extra}
 
 
-def known_pointers(layout: Layout) -> str:
-    """Return the SQL list of the pointers of the known members."""
-    return f"[{', '.join(literal(_pointer(key)) for key in layout.known.values())}]::VARCHAR[]"
+def pointers(layout: Layout) -> str:
+    """Return the SQL list of the pointers of the known members and the relation fields."""
+    keys = [*layout.known.values(), *layout.fields.values()]
+    return f"[{', '.join(literal(_pointer(key)) for key in keys)}]::VARCHAR[]"
 
 
 def select_list(columns: dict[str, str]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from bulkops.errors import ManifestError
+from bulkops.files.database import connect
 from bulkops.files.manifest.source import LONGEST_LINE
 from bulkops.files.manifest.sql import literal, pattern
 
@@ -62,8 +63,7 @@ def chunks(path: Path, *, compression: str) -> Generator[bytes, None, None]:
 
 def _zst_chunks(path: Path) -> Iterator[bytes]:
     """Yield the lines of a zstandard file; a delimiter that no manifest has keeps them whole."""
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
+    with connect(None, threads=1) as connection:
         try:
             connection.execute(
                 f"SELECT text FROM read_csv({literal(pattern(path))},"

@@ -8,10 +8,14 @@ fast reader may be believed; where a file is anything but plain, it may not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 _TAIL = 64
+#: Bytes below this one are control characters.
+_FIRST_PLAIN = 32
 
 
 @dataclass(slots=True)
@@ -31,6 +35,10 @@ class Survey:
     open: bool = False
     #: A NUL byte, or spaces between a quote and a delimiter or quote, which DuckDB forgives.
     odd: bool = False
+    #: Bytes that are control characters, line ends among them; counted where nothing is quoted.
+    controls: int = 0
+    #: There is a backslash; looked for where nothing is quoted.
+    escapes: bool = False
 
     @property
     def lines(self) -> int:
@@ -56,9 +64,24 @@ class Survey:
         """Tell whether `rows` objects are all that is in the file."""
         return not self.odd and self.lines == rows
 
+    def fits_alike(self, *, rows: int) -> bool:
+        """Tell whether that is so, and no string of them has anything but what it shows."""
+        plain = not self.escapes and self.controls == self.newlines + self.returns
+        return plain and self.returns in (0, self.newlines) and self.fits_jsonl(rows=rows)
 
-def survey(pieces: Iterable[bytes], *, delimiter: str = "", quote: str = "") -> Survey:
-    """Return the counts of a file. Without `quote` nothing is quoted (JSON lines)."""
+
+def survey(
+    pieces: Iterable[bytes],
+    *,
+    delimiter: str = "",
+    quote: str = "",
+    heard: Callable[[int], None] | None = None,
+) -> Survey:
+    """
+    Return the counts of a file. Without `quote` nothing is quoted (JSON lines).
+
+    `heard` is told the line ends so far after every piece.
+    """
     found, tail = Survey(), b""
     quoted = _Quoted(found, delimiter=delimiter.encode(), quote=quote.encode()) if quote else None
     for piece in pieces:
@@ -69,7 +92,12 @@ def survey(pieces: Iterable[bytes], *, delimiter: str = "", quote: str = "") -> 
             found.returns += outside.count(b"\r")
         if delimiter:
             found.delimiters += outside.count(delimiter.encode())
+        if not quoted:
+            found.controls += int(np.count_nonzero(np.frombuffer(piece, np.uint8) < _FIRST_PLAIN))
+            found.escapes = found.escapes or b"\\" in piece
         tail = (tail + piece)[-_TAIL:]
+        if heard:
+            heard(found.newlines)
     ends = tail[len(tail.rstrip(b"\r\n")) :].count(b"\n")
     found.surplus = max(ends - 1, 0)
     found.unended = bool(tail) and not ends

@@ -9,20 +9,29 @@ with the reason.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from bulkops.errors import BulkopsError, ManifestError, UsageError
 from bulkops.files.manifest import Manifest, Source, load, suggest
-from bulkops.files.planner.batches import digest, write_plan, write_rows
+from bulkops.files.planner.batches import digest, write_plan
 from bulkops.files.planner.judge import mirrors
 from bulkops.files.planner.kinds import describe_kinds
 from bulkops.files.planner.pack import pack
 from bulkops.files.planner.phases import Phase, Told, nobody
 from bulkops.files.planner.refuse import find_circles, mark
+from bulkops.files.planner.rows import (
+    id_columns,
+    known_columns,
+    refused_beside,
+    relation_fields,
+    write_refused,
+)
 from bulkops.files.planner.sides import add_other_sides, choose_sides, either_side
 from bulkops.files.planner.sound import sort_out
 from bulkops.files.planner.summary import Summary, summarise
@@ -75,10 +84,11 @@ def make_plan(
     told: Told = nobody,
 ) -> Planned:
     """
-    Plan `source` and store the batches at `plan` and the judged rows at `rows`.
+    Plan `source` and store the batches at `plan` and its rows at `rows`.
 
-    `told` hears of every phase. Raises `ManifestError` where the manifest cannot be read or lacks a
-    column that its one operation needs, and `UsageError` for an unknown name in `wanted`.
+    Beside the rows stands which of them are not sent (see `rows.py`). `told` hears of every phase.
+    Raises `ManifestError` where the manifest cannot be read or lacks a column that its one
+    operation needs, and `UsageError` for an unknown name in `wanted`; no file is left then.
     """
     known = known_columns()
     _check_names(wanted, known)
@@ -119,6 +129,7 @@ def _plan(
     # DuckDB takes what follows a question mark in a path for options.
     room = None if "?" in str(temp_directory) else temp_directory
     with (
+        _whole_or_none(plan, rows, refused_beside(rows)),
         tempfile.TemporaryDirectory(prefix="bulkops-", dir=room) as scratch,
         duckdb.connect(str(Path(scratch) / "plan.duckdb")) as connection,
     ):
@@ -130,9 +141,12 @@ def _plan(
             source,
             table="manifest",
             known=known,
-            fields=_relation_fields(wanted),
+            fields=relation_fields(wanted.columns, wanted.fixed, wanted.fields),
             columns=wanted.columns,
             fixed=wanted.fixed,
+            ids=id_columns(),
+            file=rows,
+            heard=partial(told, Phase.READING),
         )
         for each in source.sources:
             _check_columns(each, wanted, known)
@@ -158,7 +172,7 @@ def _plan(
         placed = pack(connection, edges, rows="turned", steps=steps, folder=folder)
         told(Phase.WRITING, count)
         write_plan(connection, edges, rows=placed, plan=plan, folder=folder)
-        write_rows(connection, rows)
+        write_refused(connection, rows)
         learns = (
             [spec.op for spec in SPECS.values() if spec.learns_capacity]
             if wanted.limits.territory_records_per_call is None
@@ -173,20 +187,19 @@ def _plan(
         )
 
 
-def known_columns() -> tuple[str, ...]:
-    """Return every column that some operation reads, `op` first."""
-    return tuple(
-        dict.fromkeys(["op", *(name for spec in SPECS.values() for name in spec.column_names)])
-    )
-
-
-def _relation_fields(wanted: Wanted) -> tuple[str, ...]:
-    named = (name for spec in SPECS.values() for name in spec.relation_fields or ())
-    return tuple(dict.fromkeys([*named, *wanted.fields]))
+@contextmanager
+def _whole_or_none(*files: Path) -> Iterator[None]:
+    """Leave none of `files` behind if the block fails."""
+    try:
+        yield
+    except BaseException:
+        for file in files:
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _check_names(wanted: Wanted, known: Sequence[str]) -> None:
-    allowed = {*known, *_relation_fields(wanted)}
+    allowed = {*known, *relation_fields({}, (), wanted.fields)}
     for name in [*wanted.columns, *wanted.fixed]:
         if name not in allowed:
             raise UsageError(

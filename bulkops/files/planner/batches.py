@@ -1,7 +1,5 @@
 """
 Write the plan: a row for each call with its operations, in the order that they are sent.
-
-Beside it stand the rows of the manifest, each with why it is not sent, if it is not.
 """
 
 from __future__ import annotations
@@ -12,13 +10,11 @@ from pathlib import Path
 
 import duckdb
 
+from bulkops.errors import BulkopsError
 from bulkops.files.manifest.sql import literal, pattern
-from bulkops.files.planner.judge import which
 from bulkops.files.planner.pack import CALL, payload
 from bulkops.files.planner.sound import Edges
-from bulkops.rules.operations import SPECS
 
-_OPERATIONS = "STRUCT(line BIGINT, item VARCHAR, members VARCHAR[], fields VARCHAR)[]"
 #: Bytes of memory that a row takes while lists are made of rows, and with text in it.
 _ROW, _ROW_WITH_TEXT = 40, 160
 #: The part of the memory limit that the lists may take.
@@ -34,34 +30,22 @@ def write_plan(
     """
     Write `plan.parquet`, one row a call, of the `rows` rows of `placed`, in order.
 
-    Lists are made in memory, so as many calls at a time as have room there go into a file in
-    `folder`. Ids become text in a second step: sorting them as text would take several times as
-    much memory.
+    `items` are numbers, or text if one of them is not what a number prints. Lists are made in
+    memory, so as many calls at a time as have room there go into a file in `folder`.
     """
-    row = _ROW_WITH_TEXT if edges.members or edges.fields else _ROW
+    row = _ROW_WITH_TEXT if edges.members or edges.fields or edges.odd else _ROW
     at_once = int(_memory(connection) * _SHARE) // row
-    written: list[str] = []
     ranges = [""] if rows <= at_once else _ranges(connection, at_once)
-    for number, which_calls in enumerate(ranges):
-        part = folder / f"calls-{number}.parquet"
-        _copy(connection, _batches(edges, which_calls), part)
-        written.append(literal(pattern(part)))
-    # The join keeps the order of the files: it looks each row up in a table of a few.
-    _copy(
-        connection,
-        f"""
-        SELECT batch, step, spec, route_module AS module,
-            CASE WHEN record = 0 THEN '' ELSE {edges.id_text("record", "odd")} END AS record_id,
-            route_list AS related_list,
-            CAST(list_sort(operations) AS {_OPERATIONS}) AS operations
-        FROM read_parquet([{", ".join(written)}], hive_partitioning = false)
-        JOIN (SELECT DISTINCT route, spec, route_module, route_list FROM traits) USING (route)
-        {edges.join_odd("record", "odd")}
-        {"ORDER BY batch" if edges.odd else ""}
-        """,
-        plan,
-    )
-    _sync(plan)
+    if len(ranges) == 1:
+        _copy(connection, _calls(connection, edges, ranges[0]), plan)
+    else:
+        parts = [folder / f"calls-{number}.parquet" for number in range(len(ranges))]
+        for part, which_calls in zip(parts, ranges, strict=True):
+            _copy(connection, _calls(connection, edges, which_calls), part)
+        listed = ", ".join(literal(pattern(part)) for part in parts)
+        _copy(connection, f"FROM read_parquet([{listed}], hive_partitioning = false)", plan)
+    with plan.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _memory(connection: duckdb.DuckDBPyConnection) -> int:
@@ -88,47 +72,68 @@ def _ranges(connection: duckdb.DuckDBPyConnection, at_once: int) -> list[str]:
     return [f"WHERE batch BETWEEN {first + 1} AND {last}" for first, last in pairwise(ends)]
 
 
-def _batches(edges: Edges, which_calls: str) -> str:
+def _calls(connection: duckdb.DuckDBPyConnection, edges: Edges, which_calls: str) -> str:
     """Return SQL for calls of the plan, in order."""
     chosen = f"(FROM calls {which_calls})"
     only = f"SEMI JOIN {chosen} USING ({CALL})" if which_calls else ""
     # Within a call, rows of one item stand together; elsewhere the place is that of the line.
     first = "place := place, " if edges.members else ""
     also = "".join(f", {name} := {name}" for name in payload(edges).split(", ") if name)
+    names = _names(connection)
     return f"""
         WITH grouped AS (
             SELECT {CALL},
                 list(struct_pack({first}line := line, item := item{also})) AS operations
             FROM placed {only} GROUP BY {CALL}
+        ),
+        -- Numbers alone are sorted here: text takes several times as much memory.
+        ordered AS (
+            SELECT batch, step, route, record, list_sort(operations) AS operations
+            FROM grouped JOIN {chosen} AS calls USING ({CALL})
+            ORDER BY batch
         )
-        SELECT batch, step, route, record, operations
-        FROM grouped JOIN {chosen} AS calls USING ({CALL})
-        ORDER BY batch
+        SELECT batch, step, {names["spec"]}[route] AS spec,
+            {names["route_module"]}[route] AS module,
+            CASE WHEN record = 0 THEN '' ELSE {edges.id_text("record", "odd")} END AS record_id,
+            {names["route_list"]}[route] AS related_list,
+            {_each("line")} AS lines, {_each("item")} AS items,
+            {_if_any("members", "coalesce(each.members, [])") if edges.members else "NULL"}
+                ::VARCHAR[][] AS members,
+            {_if_any("fields", "each.fields") if edges.fields else "NULL"}::VARCHAR[] AS fields
+        FROM ordered {edges.join_odd("record", "odd")} {"ORDER BY batch" if edges.odd else ""}
     """
 
 
-def write_rows(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
-    """Write `rows.parquet`: every row as it was read, and why it is not sent, if it is not."""
-    _copy(
-        connection,
-        f"SELECT manifest.*, {which(SPECS.values())} AS spec, refusals.status, refusals.code, "
-        "refusals.message, refusals.of_line FROM manifest LEFT JOIN refusals USING (line)",
-        rows,
+def _names(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return SQL lists of what the routes are called, the first of them first."""
+    columns = ("spec", "route_module", "route_list")
+    routes = connection.execute(
+        f"SELECT DISTINCT route, {', '.join(columns)} FROM traits ORDER BY route"
+    ).fetchall()
+    return {
+        column: f"CAST([{', '.join(literal(route[place]) for route in routes)}] AS VARCHAR[])"
+        for place, column in enumerate(columns, 1)
+    }
+
+
+def _each(name: str) -> str:
+    """Return SQL for the list of what the operations have under a name."""
+    return f"list_transform(operations, lambda each: each.{name})"
+
+
+def _if_any(name: str, value: str) -> str:
+    """Return SQL for the list of a value of each operation, NULL where none has `name`."""
+    having = f"list_filter(operations, lambda each: each.{name} IS NOT NULL)"
+    return (
+        f"(CASE WHEN len({having}) > 0 THEN list_transform(operations, lambda each: {value}) END)"
     )
-    _sync(rows)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, select: str, target: Path) -> None:
-    groups = ", ROW_GROUP_SIZE 2048" if "operations" in select else ""
     connection.execute(
-        f"COPY ({select}) TO {literal(str(target))} "
-        f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1{groups})"
+        f"COPY ({select}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd,"
+        " COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 2048)"
     )
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def digest(connection: duckdb.DuckDBPyConnection, edges: Edges, plan: Path) -> str:
@@ -136,18 +141,20 @@ def digest(connection: duckdb.DuckDBPyConnection, edges: Edges, plan: Path) -> s
     Return the digest of a plan that is written: of every call, and of every row not sent.
 
     It depends on no order of storage, and on nothing that changes between versions of DuckDB.
+    Raises `BulkopsError` if the calls are not stored in the order of their numbers.
     """
-    told = ["line", "item", *(["members"] if edges.members else [])]
-    told += ["fields"] if edges.fields else []
-    lists = ", ".join(
-        f"CAST(list_transform(operations, lambda each: each.{name}) AS VARCHAR)" for name in told
-    )
+    told = ["lines", "items", *payload(edges).split(", ")]
+    lists = ", ".join(f"CAST({name} AS VARCHAR)" for name in told if name)
     found = connection.execute(f"""
-        SELECT concat_ws('-',
-            (SELECT coalesce(bit_xor(md5_number(concat_ws('|', batch, step, spec, module,
-                record_id, related_list, {lists}))), 0)
-                FROM read_parquet({literal(pattern(plan))}, hive_partitioning = false)),
-            (SELECT coalesce(bit_xor(md5_number(CAST(refusals AS VARCHAR))), 0) FROM refusals))
+        SELECT coalesce(bit_xor(md5_number(concat_ws('|', batch, step, spec, module, record_id,
+                related_list, {lists}))), 0),
+            (SELECT coalesce(bit_xor(md5_number(CAST(refusals AS VARCHAR))), 0) FROM refusals),
+            count(*) FILTER (batch <> file_row_number + 1)
+        FROM read_parquet({literal(pattern(plan))}, file_row_number = true,
+            hive_partitioning = false)
     """).fetchone()
     assert found is not None
-    return str(found[0])
+    calls, refusals, misplaced = found
+    if misplaced:
+        raise BulkopsError(f"{plan}: {misplaced:,} calls are stored out of order")
+    return f"{calls}-{refusals}"

@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping
 import duckdb
 
 from bulkops.files.manifest.sql import literal
+from bulkops.files.manifest.stored import PLAIN_DIGITS
 from bulkops.files.planner.judge import cases
 from bulkops.rules.operations import SPECS
 from bulkops.rules.spec import CallLimits, Spec
-
-#: Ids of at most this many digits are numbers in the planner's tables (see `sound.py`).
-PLAIN_DIGITS = 19
 
 
 def number_kinds(connection: duckdb.DuckDBPyConnection) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from bulkops.files.manifest.sql import literal, pattern
-from bulkops.files.planner.kinds import PLAIN_DIGITS
+from bulkops.files.manifest.stored import PLAIN_DIGITS
 from bulkops.files.planner.sound import Edges
 
 #: The columns that name a call.
@@ -27,19 +27,21 @@ def pack(
     Make `placed`: the rows of the view `rows` in calls, and return how many there are.
 
     `rows` has the columns of `edges`, of which it may be a part, or the same relations from
-    another side. A row of `placed` has its call (`CALL`), its `item` and the item's `place`
-    there, members and fields. `calls` has a row for each call, with its number `batch`, from 1.
-    A file in `folder` holds `placed`. With `steps`, rows have those of the table `steps`.
+    another side. A row of `placed` has its call (`CALL`), its `item` (a number, or text if there
+    are odd ones) and the item's `place` there, members and fields. `calls` has a row for each
+    call, with its number `batch`, from 1. A file in `folder` holds `placed`. With `steps`, rows
+    have those of the table `steps`.
     """
     file = folder / "placed.parquet"
     size, needed = _size(connection, edges)
     route = "route, record, step" if steps else "route, record"
+    item = edges.id_text("item", "odd") if edges.odd else "item"
     also = [*needed, *(["CAST(coalesce(step, 0) AS INTEGER) AS step"] if steps else [])]
     made = connection.execute(f"""
         COPY (
             WITH sendable AS (
                 SELECT line, route, CASE WHEN by_record THEN record ELSE 0 END AS record,
-                    {edges.id_text("item", "odd")} AS item, {payload(edges)} {", ".join(also)}
+                    {item} AS item, {payload(edges)} {", ".join(also)}
                 FROM {rows} JOIN traits USING (kind) {edges.join_odd("item", "odd")}
                 {"LEFT JOIN steps USING (line)" if steps else ""}
             ),

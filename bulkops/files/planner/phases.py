@@ -29,7 +29,8 @@ class Phase(StrEnum):
     LOOKING_AGAIN = "looking for odd ids"
 
 
-#: Is told the phase that begins, and how many rows there are; 0 while nobody knows.
+#: Is told the phase that begins, and how many rows there are. While they are read it is told how
+#: many have been, from 0 on, and from another thread.
 Told = Callable[[Phase, int], None]
 
 

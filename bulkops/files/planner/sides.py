@@ -96,6 +96,9 @@ def choose_sides(
     connection.execute("CREATE TABLE others (kind INTEGER, other INTEGER)")
     if pairs:
         connection.executemany("INSERT INTO others VALUES (?, ?)", pairs)
+    if connection.execute("SELECT 1 FROM turns LIMIT 1").fetchone() is None:
+        connection.execute("CREATE TEMP VIEW turned AS FROM sendable")
+        return tuple(found)
     connection.execute("""
         CREATE TEMP VIEW turned AS
         SELECT sendable.* REPLACE (

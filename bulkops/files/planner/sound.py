@@ -17,8 +17,9 @@ from pathlib import Path
 import duckdb
 
 from bulkops.files.manifest.sql import literal, pattern
+from bulkops.files.manifest.stored import PLAIN_DIGITS
 from bulkops.files.planner.judge import NAMES, cases, fields, judge, sound_names
-from bulkops.files.planner.kinds import PLAIN_DIGITS, add_kinds, number_kinds
+from bulkops.files.planner.kinds import add_kinds, number_kinds
 from bulkops.rules.operations import SPECS
 from bulkops.rules.spec import Column, Kind, Spec
 
@@ -117,7 +118,7 @@ def _write_edges(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
         COPY (
             SELECT line, CASE WHEN {_chosen(specs, _plain)} THEN kind END AS kind,
                 {_chosen(specs, _record)} AS record,
-                TRY_CAST({_chosen(specs, lambda spec: spec.item)} AS UBIGINT) AS item {written}
+                {_chosen(specs, lambda spec: f"{spec.item}_number")} AS item {written}
             FROM manifest LEFT JOIN (
                 SELECT names.*, kind FROM names JOIN kinds ON names.spec = kinds.spec
                     AND own_module IS NOT DISTINCT FROM kinds.module
@@ -154,9 +155,10 @@ def _plain_cell(column: Column) -> str:
     name = column.name
     match column.kind:
         case Kind.ID:
-            check = f"plain_id({name})"
+            check = f"{name}_number IS NOT NULL"
         case Kind.IDS:
-            check = f"regexp_full_match({name}, '{_PLAIN_IDS}')"
+            several = f"regexp_full_match({name}, '{_PLAIN_IDS}')"
+            check = f"CASE WHEN {name}_number IS NOT NULL THEN true ELSE {several} END"
         case Kind.FLAG:
             check = f"lower({name}) IN ('true', 'false', '1', '0', 'yes', 'no')"
         case Kind.TEXT:
@@ -168,11 +170,14 @@ def _plain_cell(column: Column) -> str:
 
 def _record(spec: Spec) -> str:
     read = "record_id" in spec.column_names and spec.item != "record_id"
-    return "TRY_CAST(record_id AS UBIGINT)" if read else "CAST(0 AS UBIGINT)"
+    return "record_id_number" if read else "CAST(0 AS UBIGINT)"
 
 
 def _members(spec: Spec) -> str:
-    return f"list_sort(list_distinct(string_split({spec.member}, ';')))" if spec.member else "NULL"
+    if not spec.member:
+        return "NULL"
+    several = f"list_sort(list_distinct(string_split({spec.member}, ';')))"
+    return f"CASE WHEN {spec.member}_number IS NOT NULL THEN [{spec.member}] ELSE {several} END"
 
 
 def _number_judged(connection: duckdb.DuckDBPyConnection) -> bool:

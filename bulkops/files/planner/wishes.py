@@ -10,13 +10,15 @@ what each is about tells which ones may be, and those alone are compared in earn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
 import duckdb
 
+from bulkops.files.database import fetched
+from bulkops.files.manifest.sql import literal
 from bulkops.files.planner.sound import Edges
+from bulkops.rules.operations.related_records import NUMBER, NUMERIC
 
 
 def compare(connection: duckdb.DuckDBPyConnection, edges: Edges, *, last_wins: bool) -> None:
@@ -28,11 +30,11 @@ def compare(connection: duckdb.DuckDBPyConnection, edges: Edges, *, last_wins: b
     wish that is to be sent.
     """
     _suspect(connection, edges)
-    connection.execute("""
+    connection.execute(f"""
         CREATE TABLE wishes AS
         WITH keyed AS (
             SELECT line, members, concat_ws('|', pair, one, other) AS key,
-                concat_ws('|', wish, fields) AS wish
+                concat_ws('|', wish, {sent_alike("fields")}) AS wish
             FROM suspects
         )
         SELECT line, md5_number(key) AS key, md5_number(wish) AS wish,
@@ -80,6 +82,25 @@ def compare(connection: duckdb.DuckDBPyConnection, edges: Edges, *, last_wins: b
         connection.execute(f"DROP TABLE {table}")
 
 
+def sent_alike(fields: str) -> str:
+    """
+    Return SQL for the JSON of relation fields, with what is sent as one number written as one.
+
+    A price of 10, of 10.0 and of the text "10" are one wish. Whether the server takes any other
+    text for a number nobody knows, so there it is another wish. So are numbers too large to be
+    compared without loss.
+    """
+    for each in sorted(NUMERIC):
+        value = f"json_extract_string({fields}, {literal(f'$.{each}')})"
+        number = f"TRY_CAST({value} AS DOUBLE)"
+        same = f"json_merge_patch({fields}, json_object({literal(each)}, {number}))"
+        fields = (
+            f"CASE WHEN regexp_full_match({value}, {literal(NUMBER)}) AND abs({number}) < 1e15 "
+            f"THEN CAST({same} AS VARCHAR) ELSE {fields} END"
+        )
+    return fields
+
+
 def _suspect(connection: duckdb.DuckDBPyConnection, edges: Edges) -> None:
     """
     Make `suspects`: every row of `edges` that is about the same as another, and few besides.
@@ -120,7 +141,7 @@ def _let_last_win(connection: duckdb.DuckDBPyConnection) -> None:
     rows = connection.cursor().execute("SELECT line, key, wish FROM disputes ORDER BY line DESC")
     holder: dict[int, tuple[int, int]] = {}
     lost: list[tuple[int, int]] = []
-    for line, about in groupby(_stream(rows), key=itemgetter(0)):
+    for line, about in groupby(fetched(rows, 10_000), key=itemgetter(0)):
         wishes = {key: wish for _, key, wish in about}
         rivals = [
             holder[key][0] for key, wish in wishes.items() if holder.get(key, (0, wish))[1] != wish
@@ -133,8 +154,3 @@ def _let_last_win(connection: duckdb.DuckDBPyConnection) -> None:
         "INSERT INTO conflicts SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[])",
         [[line for line, _ in lost], [rival for _, rival in lost]],
     )
-
-
-def _stream(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int, int]]:
-    while rows := result.fetchmany(10_000):
-        yield from rows

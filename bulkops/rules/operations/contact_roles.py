@@ -26,18 +26,8 @@ from bulkops.rules.operations.related_records import (
     undo_unlink,
 )
 from bulkops.rules.pages import Cursor
-from bulkops.rules.spec import (
-    Before,
-    Capture,
-    Column,
-    Held,
-    Kind,
-    Question,
-    Row,
-    Shown,
-    Spec,
-    Wish,
-)
+from bulkops.rules.reads import Before, Capture, Held, Question, Shown
+from bulkops.rules.spec import Column, Kind, Row, Spec, Wish
 from bulkops.rules.verdicts import Answer, Verdict
 
 _ROUTE_COLUMNS = (

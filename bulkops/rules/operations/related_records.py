@@ -17,22 +17,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bulkops.model import Api, Item, Json, Operation, Request, Route
+from bulkops.rows import PlainItems, ids_in
 from bulkops.rules.pages import Cursor, rows_of
-from bulkops.rules.spec import (
-    Before,
-    CallLimits,
-    Capture,
-    Column,
-    Held,
-    Kind,
-    Listing,
-    Probe,
-    Question,
-    Row,
-    Shown,
-    Spec,
-    Wish,
-)
+from bulkops.rules.reads import Before, Capture, Held, Listing, Probe, Question, Shown
+from bulkops.rules.spec import CallLimits, Column, Kind, Row, Spec, Wish
 from bulkops.rules.verdicts import Answer, Verdict
 
 _MODULE = Column("module", Kind.NAME)
@@ -63,8 +51,9 @@ MIRRORS: Mapping[tuple[str, str], tuple[str, str]] = {
 
 #: Relation fields whose JSON type is a number; a CSV cell of them is sent as one.
 #: https://www.zoho.com/crm/developer/docs/api/v8/update-related-records.html
-_NUMERIC = frozenset({"list_price"})
-_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+NUMERIC = frozenset({"list_price"})
+#: How a text looks that is sent as a number.
+NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?"
 
 
 def _path(api: Api, route: Route) -> str:
@@ -72,21 +61,24 @@ def _path(api: Api, route: Route) -> str:
 
 
 def _unlink(api: Api, route: Route, items: Sequence[Item]) -> Request:
-    return Request("DELETE", _path(api, route), {"ids": ",".join(item.id for item in items)})
+    return Request("DELETE", _path(api, route), {"ids": ",".join(ids_in(items))})
 
 
 def _link(api: Api, route: Route, items: Sequence[Item]) -> Request:
-    data = [{"id": item.id, **_typed(item.fields)} for item in items]
+    if isinstance(items, PlainItems):
+        data: Json = [{"id": each} for each in items.ids]
+    else:
+        data = [{"id": item.id, **_typed(item.fields)} for item in items]
     return Request("PUT", _path(api, route), body={"data": data})
 
 
 def _typed(fields: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: _number(value) if name in _NUMERIC else value for name, value in fields.items()}
+    return {name: _number(value) if name in NUMERIC else value for name, value in fields.items()}
 
 
 def _number(value: Json) -> Json:
     """Return the number a text stands for in JSON, or the text itself for the server to refuse."""
-    if isinstance(value, str) and _JSON_NUMBER.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(NUMBER, value):
         return json.loads(value)
     return value
 

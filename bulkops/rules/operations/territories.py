@@ -18,22 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bulkops.model import Api, Item, Json, Operation, Request, Route
 from bulkops.rules.pages import Cursor, rows_of
-from bulkops.rules.spec import (
-    Before,
-    CallLimits,
-    Capture,
-    Column,
-    Held,
-    Kind,
-    Listing,
-    Probe,
-    Question,
-    Row,
-    Shown,
-    Spec,
-    Undo,
-    Wish,
-)
+from bulkops.rules.reads import Before, Capture, Held, Listing, Probe, Question, Shown
+from bulkops.rules.spec import CallLimits, Column, Kind, Row, Spec, Undo, Wish
 from bulkops.rules.verdicts import Answer, Verdict
 
 _MODULES = ("Leads", "Accounts", "Contacts", "Deals")

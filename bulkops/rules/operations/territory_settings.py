@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bulkops.model import Api, Item, Json, Operation, Request, Route
-from bulkops.rules.spec import Before, Column, Kind, Probe, Spec, Wish
+from bulkops.rules.reads import Before, Probe
+from bulkops.rules.spec import Column, Kind, Spec, Wish
 from bulkops.rules.verdicts import Answer, Verdict
 
 _MOST = 10

@@ -63,7 +63,8 @@ def answered(level: Level, *, busy: bool) -> Level:
     quiet = level.quiet + 1
     enough = level.slots if level.climbing else level.patience
     if quiet < enough or level.slots >= level.ceiling:
-        return replace(level, quiet=min(quiet, enough))
+        # At the ceiling there is nothing more to count.
+        return level if level.quiet >= enough else replace(level, quiet=quiet)
     steps = level.steps + 1 if level.climbing else 0
     return replace(level, slots=level.slots + 1, climbing=True, steps=steps, quiet=0)
 

@@ -43,7 +43,7 @@ class Desk:
         tables["reconcile"] = {**tables.get("reconcile", {}), **rules}
         config = Config.model_validate(tables)
         home = Home.of(asking, config)
-        means = Means(remember_secret=lambda _secret: None)
+        means = Means()
         with home.locked():
             return await reconcile(asking, config, home, means, new=new)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bulkops.engine.execute import derive
+from bulkops.engine.derive import derive
+from bulkops.errors import ExitCode
 from tests.e2e.harness import Bench
 from tests.engine.report.outline import outline
 from tests.engine.report.runs import log, note, outcome, sent, unlinks
@@ -14,7 +15,7 @@ from tests.engine.report.runs import log, note, outcome, sent, unlinks
 def test_the_end_of_a_run_writes_its_report_with_links_to_its_files(tmp_path: Path) -> None:
     """Derived after the files that it leads to."""
     made = log(unlinks(tmp_path, 2), sent(0, 1), outcome(1, 1), outcome(1, 2, "failed", code="X"))
-    derive(made)
+    derive(made, ExitCode.INCOMPLETE, finished=True)
 
     page = outline((made.run.path / "report.html").read_text(encoding="utf-8"))
     links = {each.attributes["href"] for each in page.all("a")}

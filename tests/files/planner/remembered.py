@@ -9,6 +9,7 @@ from typing import Any
 
 from bulkops.files.manifest import Source
 from bulkops.files.planner import Planned, Wanted, make_plan
+from bulkops.files.planner.rows import refused_beside
 
 
 def remembering(folder: Path) -> Callable[..., Planned]:
@@ -27,10 +28,12 @@ def remembering(folder: Path) -> Callable[..., Planned]:
             kept.mkdir()
             shutil.copy(plan, kept / "plan")
             shutil.copy(rows, kept / "rows")
+            shutil.copy(refused_beside(rows), kept / "refused")
             made[key] = (found, kept)
         found, kept = made[key]
         shutil.copy(kept / "plan", plan)
         shutil.copy(kept / "rows", rows)
+        shutil.copy(kept / "refused", refused_beside(rows))
         return found
 
     return planned

@@ -88,6 +88,30 @@ def test_a_relation_of_the_organisation_is_turned_as_well(plan: Planner) -> None
     assert 3 == len(made.batches)
 
 
+def test_a_renamed_column_is_no_field_by_its_own_name(plan: Planner) -> None:
+    """`Status` read as `Member_Status` wishes no `Status`, unless somebody asks for both."""
+    linked = [row(LEADS[0], CAMPAIGNS[0], op="link", Status="Active")]
+    renamed = {"Member_Status": "Status"}
+    found = [
+        [dict(each.fields) for each in plan(linked, columns=columns, **more).operations]
+        for columns, more in (
+            (renamed, {}),
+            ({}, {}),
+            (renamed, {"fields": ("Status",)}),
+            (renamed, {"fixed": {"Status": "Planned"}}),
+            ({**renamed, "Status": "Status"}, {}),
+        )
+    ]
+    both = {"Member_Status": "Active", "Status": "Active"}
+    assert [
+        [{"Member_Status": "Active"}],
+        [{"Status": "Active"}],
+        [both],
+        [{**both, "Status": "Planned"}],
+        [both],
+    ] == found
+
+
 def test_relation_fields_travel_with_their_row(plan: Planner) -> None:
     """A link keeps its own fields on whichever side it is sent."""
     rows = [row(lead, CAMPAIGNS[0], op="link", Member_Status=lead[-4:]) for lead in LEADS]
