@@ -23,12 +23,15 @@ from bulkops.cli import (
     look,
     plan_run,
     reconcile,
+    schema,
+    serve,
     show,
     status,
     steer,
 )
 from bulkops.cli.about import version_text
 from bulkops.cli.console import PlainConsole, abandon, say
+from bulkops.cli.failing import tell_failure, tell_leaving, wants_json
 from bulkops.errors import BulkopsError, ExitCode
 
 #: As a program ends that a closed pipe kills: 128 + SIGPIPE.
@@ -49,11 +52,13 @@ again.register(app)
 look.register(app)
 status.register(app)
 show.register(app)
+serve.register(app)
 after.register(app)
 steer.register(app)
 jobs.register(app)
 reconcile.register(app)
 habits.register(app)
+schema.register(app)
 about.register(app)
 emulate.register(app)
 about.with_examples(app)
@@ -85,20 +90,29 @@ def main() -> None:
 
 
 def _code() -> int:
-    """Run the program and return its exit code."""
+    """Run the program and return its exit code; an error is told in words, and as JSON if asked."""
+    as_json = wants_json(sys.argv[1:])
     try:
         app()
     except SystemExit as leaving:
         # What typer makes of a pipe whose reader left, whatever the verb was about to say.
         if isinstance(leaving.__context__, BrokenPipeError):
             return _NOBODY_READS
+        if as_json:
+            tell_leaving(leaving)
         return leaving.code if isinstance(leaving.code, int) else int(ExitCode.OK)
     except BrokenPipeError:
         return _NOBODY_READS
     except BulkopsError as error:
         console = PlainConsole(stderr=True, highlight=False, markup=False)
         console.print(Text.assemble(("bulkops:", "bold red"), " ", str(error)), soft_wrap=True)
+        if as_json:
+            tell_failure(error)
         return int(error.exit_code)
+    except Exception as error:
+        if as_json:
+            tell_failure(error)
+        raise
     return int(ExitCode.OK)
 
 

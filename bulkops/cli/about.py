@@ -16,7 +16,7 @@ import typer
 
 from bulkops import __version__
 from bulkops.cli.console import say
-from bulkops.cli.ending import CODES
+from bulkops.errors import ExitCode
 
 #: What each verb is used for most, for its help and the man page. A run is named by its folder.
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,6 +41,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "bulkops verify cleanup-1a2b3c4d --lines 5,7-9",
     ),
     "report": ("bulkops report cleanup-1a2b3c4d --output cleanup.html",),
+    "serve": ("bulkops serve", "bulkops serve --host 0.0.0.0 --port 8443"),
     "undo": ("bulkops undo cleanup-1a2b3c4d --lines 1-100",),
     "ctl": (
         "bulkops ctl cleanup-1a2b3c4d pause",
@@ -51,6 +52,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "check": ("bulkops check", "bulkops check cleanup.csv"),
     "login": ("bulkops login", "bulkops login < secrets.txt"),
     "config": ("bulkops config show --origin", "bulkops config path"),
+    "schema": ("bulkops schema", "bulkops schema plan > plan.schema.json"),
     "emulator": ("bulkops emulator --generate products=1000,links=200000",),
     "demo": ("bulkops demo --rows 2000",),
     "man": ("bulkops man > bulkops.1", "bulkops man | man -l -"),
@@ -108,8 +110,8 @@ def _page(root: Any) -> Iterator[str]:
     for name, command in root.command.commands.items():
         yield from _verb(root, (name,), command)
     yield ".SH EXIT STATUS"
-    for code, words in CODES.items():
-        yield from (".TP", rf"\fB{int(code)}\fR", _roff(words))
+    for code in ExitCode:
+        yield from (".TP", rf"\fB{int(code)}\fR", _roff(code.meaning))
     yield from (".TP", r"\fB141\fR", "What was printed had no reader any more.")
     yield ".SH ENVIRONMENT"
     yield from (".TP", r"\fBBULKOPS_CONFIG\fR", "The configuration file.")

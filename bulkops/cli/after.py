@@ -6,40 +6,37 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+import bulkops
+from bulkops import Takeback, Verification
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
     Quiet,
+    RunArgument,
     Verbose,
+    Yes,
     begin,
-    named_run,
+    manner_of,
     pairs,
     print_json,
     talk,
 )
 from bulkops.cli.console import say
-from bulkops.cli.look import RunArgument
-from bulkops.cli.plan_run import Yes, carry_out
-from bulkops.engine.hooks import announcing
-from bulkops.engine.undo import Undoing, undo_of
-from bulkops.engine.verify import CLAIMS, Claims, Verification, Which, parse_lines, verified
-from bulkops.errors import ExitCode, PlanStaleError, UsageError
-from bulkops.files.config import Config
-from bulkops.files.prepare import Asked, Prepared, prepare
-from bulkops.files.rundir import RunDirectory
-from bulkops.model import WANTED
+from bulkops.cli.results import result_json
+from bulkops.cli.terminal import Terminal
+from bulkops.errors import ExitCode, UsageError
+from bulkops.library.verifying import CLAIMS, parse_lines
 
 Lines = Annotated[
     str | None, typer.Option("--lines", metavar="5,7-9", help="These lines of the manifest alone.")
 ]
-_SHARE = 0.01
 _SHOWN = 20
 
 
@@ -69,37 +66,42 @@ def verify_run(
     Read back from the organisation what a run claims; exit with 3 if a line disagrees.
     """
     loaded, redactor = begin(config, verbose=verbose, quiet=quiet)
-    directory = named_run(loaded, run)
-    claims = Claims(directory, _which(everything=everything, sample=sample, lines=lines))
-    if not quiet and not as_json:
-        talk().print(f"Reading back {claims.count:,} lines of {escape(directory.name)} …")
+    directory = bulkops.find_run(run, loaded)
+
+    def told(count: int) -> None:
+        if not quiet and not as_json:
+            talk().print(f"Reading back {count:,} lines of {escape(directory.name)} …")
+
     found = asyncio.run(
-        verified(directory, claims, loaded, remember_secret=redactor.register_secret)
+        bulkops.verify(
+            directory,
+            share=None if sample is None else _share(sample),
+            lines=None if lines is None else _lines(lines),
+            everything=everything,
+            config=loaded,
+            manner=manner_of(redactor, config),
+            told=told,
+        )
     )
+    code = ExitCode.OK if found.holds else ExitCode.INCOMPLETE
     if as_json:
-        told = [each.to_json() for each in found.disagreements]
-        print_json({"v": 1, "run": str(directory.path), **found.to_json(), "lines": told})
+        disagreeing = [each.to_json() for each in found.disagreements]
+        facts = {"run": str(directory), "exit": int(code), **found.to_json(), "lines": disagreeing}
+        print_json({"v": 1, **facts})
     elif not quiet:
         _tell(directory, found)
-    sys.exit(int(ExitCode.OK if found.holds else ExitCode.INCOMPLETE))
+    sys.exit(int(code))
 
 
-def _which(*, everything: bool, sample: str | None, lines: str | None) -> Which:
-    """Read which lines are meant. Raises `UsageError` for what is no share and no line."""
-    if lines is not None:
-        return Which(CLAIMS, lines=_lines(lines))
-    if everything and sample is None:
-        return Which(CLAIMS)
-    statuses = CLAIMS if everything else tuple(WANTED)
-    if sample is None:
-        return Which(statuses, _SHARE)
+def _share(text: str) -> float:
+    """Read a share. Raises `UsageError` for what is none."""
     try:
-        share = float(sample.removesuffix("%")) / (100 if sample.endswith("%") else 1)
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise UsageError(f"--sample {sample}: expected a share such as 1% or 0.01")
-    return Which(statuses, share)
+        raise UsageError(f"--sample {text}: expected a share such as 1% or 0.01")
+    return share
 
 
 def _lines(text: str) -> frozenset[int]:
@@ -109,7 +111,7 @@ def _lines(text: str) -> frozenset[int]:
         raise UsageError(f"--lines {text}: expected line numbers such as 5,7-9") from None
 
 
-def _tell(run: RunDirectory, found: Verification) -> None:
+def _tell(run: Path, found: Verification) -> None:
     say(f"{run.name}: {found.checked.total():,} lines read back")
     for status in CLAIMS:
         if found.checked[status]:
@@ -143,59 +145,37 @@ def undo(
     Take back what a run changed, as a run of its own: planned, logged, resumable.
     """
     loaded, redactor = begin(config, verbose=verbose, quiet=quiet)
-    directory = named_run(loaded, run)
-    with directory.locked():
-        undoing = undo_of(
-            directory,
-            lines=None if lines is None else _lines(lines),
-            where=pairs(where, "--where"),
-            others=_others(directory),
-            relations=loaded.relations,
-        )
+    directory = bulkops.find_run(run, loaded)
+    taking = bulkops.undo(
+        directory,
+        lines=None if lines is None else _lines(lines),
+        where=pairs(where, "--where"),
+        config=loaded,
+    )
     if not quiet:
-        _tell_left_out(undoing)
-    code = ExitCode.OK
-    if undoing.lines:
-        prepared = _prepared(undoing, loaded)
-        with announcing(loaded.hooks) as ending:
-            ending.about(prepared.run)
-            code = ending.code = carry_out(
-                undoing.asked, prepared, loaded, redactor, yes=yes, as_json=as_json, quiet=quiet
-            )
-    elif as_json:
-        print_json({"v": 1, "run": str(directory.path), "lines": 0})
-    elif not quiet:
-        talk().print("There is nothing to take back.")
-    if code is ExitCode.OK and undoing.left_out:
-        code = ExitCode.INCOMPLETE
+        _tell_left_out(taking)
+    kept = {"left_out": sum(taking.left_out.values())}
+    if taking.plan is None:
+        code = taking.code()
+        if not quiet:
+            talk().print("There is nothing to take back.")
+        if as_json:
+            print_json({"v": 1, "run": str(directory), "exit": int(code), "lines": 0, **kept})
+        sys.exit(int(code))
+    seat = Terminal(yes=yes, quiet=quiet)
+    finished = bulkops.carry_out(taking.plan, manner=manner_of(redactor, config), seat=seat)
+    code = taking.code(finished.code)
+    if not quiet and code is not finished.code:
+        talk().print(f"Exit code {int(code)}: some lines are left as they are.")
+    if as_json:
+        told = result_json(taking.plan, replace(finished, code=code))
+        print_json({**told, "undone": str(directory), **kept})
     sys.exit(int(code))
 
 
-def _others(run: RunDirectory) -> list[RunDirectory]:
-    """Return the runs beside `run` that may have changed something since it did."""
-    found = [RunDirectory(each.parent) for each in run.path.parent.glob("*/checkpoint.jsonl")]
-    return sorted(
-        (each for each in found if each.path != run.path and each.plan.exists()),
-        key=lambda each: each.name,
-    )
-
-
-def _prepared(undoing: Undoing, config: Config) -> Prepared:
-    """Return the undo's run: the one that was begun for the same lines, or a new one."""
-    asked: Asked = undoing.asked
-    for number in count(1):
-        run_dir = Path(f"{undoing.run_dir}-{number}" if number > 1 else undoing.run_dir)
-        try:
-            return prepare(asked, config, run_dir=run_dir)
-        except PlanStaleError:
-            # Made for other lines of the same run.
-            continue
-    raise AssertionError
-
-
-def _tell_left_out(undoing: Undoing) -> None:
+def _tell_left_out(taking: Takeback) -> None:
     console = talk()
-    for why, number in undoing.left_out.most_common():
+    for why, number in taking.left_out.items():
         console.print(f"{number:,} lines are left as they are: {escape(why)}", soft_wrap=True)
-    if undoing.left_out:
-        console.print(f"They are listed in {escape(str(undoing.rest))}.", soft_wrap=True)
+    if taking.left_out:
+        console.print(f"They are listed in {escape(str(taking.rest))}.", soft_wrap=True)

@@ -9,25 +9,24 @@ from typing import Annotated
 
 import typer
 
+import bulkops
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
+    MaxCredits,
+    MetricsPath,
     New,
     Quiet,
     RunDir,
     Verbose,
+    Wait,
+    Yes,
     begin,
-    named_run,
+    manner_of,
     talk,
 )
 from bulkops.cli.display import planning
-from bulkops.cli.measure import MetricsPath, with_metrics
-from bulkops.cli.plan_run import MaxCredits, Wait, Yes, carry_out
-from bulkops.engine.hooks import announcing
-from bulkops.engine.retry import free_beside, retry_of
-from bulkops.engine.rig import Manner
-from bulkops.files.config import load_config
-from bulkops.files.prepare import prepare
+from bulkops.cli.terminal import Terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -55,16 +54,13 @@ def retry(
     Send again the rows of finished runs that are not in their wanted state, as one new run.
     """
     loaded, redactor = begin(config, verbose=verbose, quiet=quiet)
-    loaded = with_metrics(loaded, metrics_file)
-    asked, usual = retry_of(*(named_run(loaded, run) for run in runs))
-    if run_dir is None:
-        run_dir = free_beside(usual) if new else usual
     with planning(talk(), quiet=quiet) as told:
-        prepared = prepare(asked, loaded, run_dir=run_dir, new=new, told=told)
-    with announcing(loaded.hooks) as ending:
-        ending.about(prepared.run)
-        manner = Manner(wait=wait, max_credits=max_credits, reload=lambda: load_config(config))
-        ending.code = carry_out(
-            asked, prepared, loaded, redactor, yes=yes, as_json=as_json, quiet=quiet, manner=manner
+        plan = bulkops.retry(
+            *runs, config=loaded, run_dir=run_dir, new=new, metrics_file=metrics_file, told=told
         )
-    sys.exit(int(ending.code))
+    finished = bulkops.carry_out(
+        plan,
+        manner=manner_of(redactor, config, wait=wait, max_credits=max_credits),
+        seat=Terminal(yes=yes, as_json=as_json, quiet=quiet),
+    )
+    sys.exit(int(finished.code))

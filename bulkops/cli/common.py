@@ -5,6 +5,7 @@ What the verbs share: options, the configuration, logging, and asking for a yes.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,12 +16,11 @@ import orjson
 import typer
 from rich.console import Console
 
+import bulkops
+from bulkops import Config, Format, Manner
 from bulkops.cli.console import PlainConsole, abandon
-from bulkops.cli.log import Redactor, configure
+from bulkops.cli.log import Redactor, configure, json_printable
 from bulkops.errors import NotConfirmedError, UsageError
-from bulkops.files.config import Config, load_config
-from bulkops.files.manifest import Format
-from bulkops.files.rundir import RunDirectory, find_run
 
 ConfigPath = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
@@ -49,6 +49,19 @@ InputFormat = Annotated[
 ]
 New = Annotated[bool, typer.Option("--new", help="Start over under a new name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait for the window and for credits; do not exit with 5.")
+]
+MaxCredits = Annotated[
+    int | None,
+    typer.Option("--max-credits", min=1, metavar="N", help="Spend at most so many, then exit 5."),
+]
+MetricsPath = Annotated[
+    Path | None,
+    typer.Option("--metrics-file", metavar="FILE", help="Write metrics for Prometheus here."),
+]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more.")]
 
@@ -98,7 +111,26 @@ def begin(config: Path | None, *, verbose: int, quiet: bool) -> tuple[Config, Re
         level=level if tty or quiet else "info",
         redactor=redactor,
     )
-    return load_config(config), redactor
+    return bulkops.load_config(config), redactor
+
+
+def manner_of(
+    redactor: Redactor,
+    config: Path | None,
+    *,
+    wait: bool = False,
+    max_credits: int | None = None,
+    resume_stopped: bool = False,
+) -> Manner:
+    """Return how the program goes about a run: it takes signals, and reads `config` again."""
+    return Manner(
+        wait=wait,
+        max_credits=max_credits,
+        resume_stopped=resume_stopped,
+        reload=lambda: bulkops.load_config(config),
+        signals=True,
+        remember_secret=redactor.register_secret,
+    )
 
 
 def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -129,22 +161,27 @@ def confirm(question: str, *, yes: bool) -> None:
         raise NotConfirmedError("not confirmed; nothing was sent")
 
 
-def named_run(config: Config, run: str) -> RunDirectory:
-    """Return the run that a user names."""
-    return find_run(config.run.directory, run)
-
-
 def print_json(value: object, *, more_to_come: bool = False) -> None:
     """
-    Print a value for machines: JSON on standard output.
+    Print a value for machines: JSON on standard output, on one line if there is `more_to_come`.
 
     That its reader has left ends the program if there is `more_to_come`; after the only value
     it changes nothing, not the exit code either.
     """
     try:
-        sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(_as_json(value, option=0 if more_to_come else orjson.OPT_INDENT_2) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         if more_to_come:
             raise
         abandon(sys.stdout)
+
+
+def _as_json(value: object, *, option: int) -> str:
+    """Return a value as JSON that a terminal does not act upon."""
+    try:
+        text = orjson.dumps(value, option=option).decode()
+    except orjson.JSONEncodeError:
+        # A path whose bytes are no UTF-8; what stands for them is written as an escape.
+        text = json.dumps(value)
+    return "\n".join(map(json_printable, text.split("\n")))

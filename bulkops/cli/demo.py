@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
+from bulkops import Config
 from bulkops.errors import UsageError
-from bulkops.files.config import Config
 
 _SEED = 7
 _COLUMNS = (

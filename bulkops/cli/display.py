@@ -8,11 +8,9 @@ What is shown is made in `standing.py`.
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import structlog
 from rich.console import Console, RenderableType
@@ -21,25 +19,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bulkops import Phase
 from bulkops.cli.standing import facts, picture
 from bulkops.cli.words import duration
-from bulkops.engine.execute import Watch
-from bulkops.files.planner.phases import Phase, Told
+from bulkops.library.measuring import every
+from bulkops.library.seat import Look, Told, Watch
 
 _EVERY_S = 5.0
 _PER_SECOND = 4
 
-Look = Callable[[], Mapping[str, Any]]
-
 
 @contextmanager
-def watching(console: Console, *more: Watch, quiet: bool) -> Iterator[Watch]:
-    """
-    Yield what is to be given the status of a run; shows it until the block ends.
-
-    `more` are given it too.
-    """
-    shown = _Shown(more)
+def watching(console: Console, *, quiet: bool) -> Iterator[Watch]:
+    """Yield what is to be given the status of a run; shows it until the block ends."""
+    shown = _Shown()
     if quiet:
         yield shown.take
     elif is_live(console):
@@ -53,15 +46,12 @@ def watching(console: Console, *more: Watch, quiet: bool) -> Iterator[Watch]:
 class _Shown:
     """The status of a run, once it has begun."""
 
-    def __init__(self, more: Sequence[Watch]) -> None:
+    def __init__(self) -> None:
         self._look: Look | None = None
-        self._more = more
 
     def take(self, look: Look) -> None:
         """Show what `look` returns from now on."""
         self._look = look
-        for each in self._more:
-            each(look)
 
     def render(self) -> RenderableType:
         """Return what a terminal shows."""
@@ -107,24 +97,6 @@ def live(console: Console, render: Callable[[], RenderableType]) -> Iterator[Liv
 
 
 @contextmanager
-def every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
-    """Call `do` every so many seconds, in a thread of its own, until the block ends."""
-    ended = threading.Event()
-
-    def go() -> None:
-        while not ended.wait(seconds):
-            do()
-
-    thread = threading.Thread(target=go, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-@contextmanager
 def planning(console: Console, *, quiet: bool) -> Iterator[Told]:
     """Yield what is to be told of the phases of planning; shows them until the block ends."""
     made = _Planning()
@@ -140,7 +112,7 @@ def planning(console: Console, *, quiet: bool) -> Iterator[Told]:
 
 class _Planning:
     """
-    How far planning has come: its phase, and for how long it has gone on.
+    How far planning has come: its phase, for how long it has gone on, and how fast that is.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -158,8 +130,8 @@ class _Planning:
             return Text("")
         phase, rows = self._now
         number = list(Phase).index(phase)
-        seconds = self._clock() - self._begun
-        words = f"{phase}, {rows:,} rows" if rows else phase
+        seconds = max(self._clock() - self._begun, 0.001)
+        words = f"{phase}, {rows:,} rows, {rows / seconds:,.0f} a second" if rows else phase
         bar = ProgressBar(total=len(Phase), completed=number, width=20)
         grid = Table.grid(padding=(0, 1))
         grid.add_row("planning", bar, Text(f"{words}, {duration(seconds)}"))
@@ -169,11 +141,13 @@ class _Planning:
         """Write a line to the log."""
         if self._now is not None:
             phase, rows = self._now
+            seconds = max(self._clock() - self._begun, 0.001)
             structlog.get_logger("bulkops.progress").info(
                 "plan.progressed",
                 phase=phase.value,
                 rows=rows,
-                seconds=round(self._clock() - self._begun, 1),
+                rows_per_second=round(rows / seconds),
+                seconds=round(seconds, 1),
             )
 
 

@@ -13,14 +13,15 @@ from typing import Annotated
 import orjson
 import typer
 
-from bulkops.cli.common import Quiet, Verbose, begin, pairs, talk
+import bulkops
+from bulkops import Manner
+from bulkops.cli.common import AsJson, Quiet, Verbose, begin, pairs, print_json, talk
 from bulkops.cli.console import say
 from bulkops.cli.demo import begun_emulator, demo_config, write_demo
 from bulkops.cli.display import planning
-from bulkops.cli.plan_run import carry_out
+from bulkops.cli.terminal import Terminal
 from bulkops.emulator import Behaviour, Clock, load_faults, open_world, parse_size, serve
 from bulkops.errors import UsageError
-from bulkops.files.prepare import Asked, prepare
 
 
 def register(app: typer.Typer) -> None:
@@ -60,6 +61,7 @@ def emulator(
         list[str] | None,
         typer.Option("--knob", metavar="NAME=VALUE", help="Change a behaviour; VALUE is JSON."),
     ] = None,
+    as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> None:
     """
@@ -85,11 +87,16 @@ def emulator(
                 faults=() if faults is None else load_faults(faults),
                 clock=Clock(start=max(time.time(), saved_at), speed=_speed(speed)),
                 save_path=save,
-                announce=say,
+                announce=_announce_json if as_json else say,
             )
         )
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
+
+
+def _announce_json(url: str) -> None:
+    # The program goes on: whoever waits for the address reads a line.
+    print_json({"v": 1, "url": url}, more_to_come=True)
 
 
 def _speed(text: str) -> float:
@@ -115,6 +122,7 @@ def demo(
         Path, typer.Option("--dir", help="Where the demonstration's files go.")
     ] = Path("bulkops-demo"),
     rows: Annotated[int, typer.Option(min=200, help="Rows of the manifest.")] = 20_000,
+    as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -130,8 +138,11 @@ def demo(
         if not quiet:
             console.print(f"An emulated organisation answers at {url}; the manifest is {manifest}.")
         config = demo_config(directory, url)
-        asked = Asked(manifest, confirm=False)
         with planning(console, quiet=quiet) as told:
-            prepared = prepare(asked, config, new=True, told=told)
-        code = carry_out(asked, prepared, config, redactor, yes=True, as_json=False, quiet=quiet)
-    sys.exit(int(code))
+            plan = bulkops.plan(manifest, config=config, new=True, told=told)
+        finished = bulkops.carry_out(
+            plan,
+            manner=Manner(signals=True, remember_secret=redactor.register_secret),
+            seat=Terminal(yes=True, as_json=as_json, quiet=quiet),
+        )
+    sys.exit(int(finished.code))

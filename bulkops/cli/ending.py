@@ -7,8 +7,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -16,61 +15,43 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+import bulkops
+from bulkops import Count, Finished, Plan, Reason
 from bulkops.cli.words import short
-from bulkops.engine.execute import Ended
 from bulkops.errors import ExitCode
-from bulkops.files.manifest.places import say_place
-from bulkops.files.outcomes import UNFINISHED, count_outcomes
-from bulkops.files.prepare import Prepared
-from bulkops.files.refusals import Reason, reasons_of
+from bulkops.library.runs import RETRIED
 from bulkops.model import Status
-from bulkops.rules.explain import explain
 
 _SHOWN_REASONS = 8
 _LONGEST_MESSAGE = 160
-CODES = {
-    ExitCode.OK: "every line is in its wanted state",
-    ExitCode.INTERNAL: "a fault of this machine or of bulkops",
-    ExitCode.USAGE: "wrong usage",
-    ExitCode.INCOMPLETE: "finished; some lines are not in their wanted state",
-    ExitCode.STOPPED: "stopped by a threshold",
-    ExitCode.PAUSED: "paused; run again later",
-    ExitCode.AUTH: "authentication or permission",
-    ExitCode.LOCKED: "another run holds the lock",
-    ExitCode.UNCONFIRMED: "not confirmed",
-    ExitCode.INTERRUPTED: "interrupted; run again to go on",
-    ExitCode.TERMINATED: "terminated; run again to go on",
-}
 
 
-def print_end(console: Console, prepared: Prepared, ended: Ended) -> None:
+def print_end(console: Console, plan: Plan, finished: Finished) -> None:
     """Show how a run ended: counts by operation and status, reasons, files, what next."""
-    run = prepared.run
-    begun = run.checkpoint.exists()
-    counts = count_outcomes(run) if begun else []
+    counts = bulkops.counts(plan)
     if counts:
         console.print(Text("What became of the rows", style="italic"))
         console.print(_table(counts))
-        _print_reasons(console, prepared)
-    for line in _told(prepared, ended, counts):
+        _print_reasons(console, plan)
+    for line in _told(plan, finished, counts):
         console.print(Text(line), soft_wrap=not console.is_terminal)
-    for what, command in _next(prepared, ended, _by_status(counts)):
+    for what, command in _next(plan, finished, _by_status(counts)):
         console.print(Text(f"Next, {what}:\n  {command}"), soft_wrap=True)
-    console.print(f"Exit code {int(ended.code)} ({CODES[ended.code]}).")
+    console.print(f"Exit code {int(finished.code)} ({finished.code.meaning}).")
 
 
-def _by_status(counts: Iterable[Mapping[str, Any]]) -> Counter[Status]:
+def _by_status(counts: Iterable[Count]) -> Counter[Status]:
     found: Counter[Status] = Counter()
     for row in counts:
-        found[Status(row["status"])] += row["lines"]
+        found[row.status] += row.lines
     return found
 
 
-def _table(counts: Sequence[Mapping[str, Any]]) -> Table:
+def _table(counts: Sequence[Count]) -> Table:
     """Return operations by statuses; where there are several operations, their sum too."""
     lines: Counter[tuple[str, str]] = Counter()
     for row in counts:
-        lines[row["op"], row["status"]] += row["lines"]
+        lines[row.op, row.status.value] += row.lines
     found = _by_status(counts)
     statuses = [status.value for status in Status if found[status]]
     ops = sorted({op for op, _ in lines})
@@ -91,22 +72,21 @@ def _number(number: int) -> str:
     return f"{number:,}" if number else "·"
 
 
-def _print_reasons(console: Console, prepared: Prepared) -> None:
+def _print_reasons(console: Console, plan: Plan) -> None:
     """Print why lines are not in their wanted state: what it means, which ones, what to do."""
-    reasons = reasons_of(prepared.run, most=_SHOWN_REASONS + 1)
+    reasons = bulkops.reasons(plan, most=_SHOWN_REASONS + 1)
     if not reasons:
         return
     console.print(Text("Why", style="italic"))
     for reason in reasons[:_SHOWN_REASONS]:
         code = short(reason.code) or "no code"
-        explained = explain(reason.code, reason.message)
         head = Text(f"{reason.count:,} {reason.status} ", style="bold").append(code)
         _print_indented(console, head, 2)
         said = short(reason.message, most=_LONGEST_MESSAGE)
         for line in (
-            f"{explained.meaning}.",
-            f"{_places(prepared, reason)}: {said}" if said else _places(prepared, reason),
-            f"What to do: {explained.advice}.",
+            f"{reason.meaning}.",
+            f"{_places(plan, reason)}: {said}" if said else _places(plan, reason),
+            f"What to do: {reason.advice}.",
         ):
             _print_indented(console, Text(line), 6)
     if len(reasons) > _SHOWN_REASONS:
@@ -122,25 +102,25 @@ def _print_indented(console: Console, text: Text, by: int) -> None:
         console.print(Text(" " * by) + text, soft_wrap=True)
 
 
-def _places(prepared: Prepared, reason: Reason) -> str:
+def _places(plan: Plan, reason: Reason) -> str:
     """Return where to look: `lines 3, 17, …`, or the lines of each file where there are several."""
     more = ", …" if reason.count > len(reason.lines) else ""
-    if len(prepared.parts) > 1:
-        return "; ".join(say_place(prepared.parts, line) for line in reason.lines) + more
+    if len(plan.files) > 1:
+        return "; ".join(plan.place(line) for line in reason.lines) + more
     word = "line" if reason.count == 1 else "lines"
     return f"{word} {', '.join(map(str, reason.lines))}{more}"
 
 
-def _told(prepared: Prepared, ended: Ended, counts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    found, tally = _by_status(counts), ended.tally
+def _told(plan: Plan, finished: Finished, counts: Sequence[Count]) -> Iterator[str]:
+    found = _by_status(counts)
     settled = found.total() - found[Status.SCHEDULED]
-    done = f"{settled:,} of {prepared.rows:,} lines settled with {tally.calls:,} calls"
+    done = f"{settled:,} of {plan.rows:,} lines settled with {finished.calls:,} calls"
     this_time = [
         f"{number:,} {words}"
         for number, words in (
-            (tally.reads, "reads"),
-            (tally.retries, "sent again"),
-            (tally.throttled, "refused (429)"),
+            (finished.reads, "reads"),
+            (finished.retries, "sent again"),
+            (finished.throttled, "refused (429)"),
         )
         if number
     ]
@@ -152,25 +132,26 @@ def _told(prepared: Prepared, ended: Ended, counts: Sequence[Mapping[str, Any]])
             f"{found[Status.UNCHANGED]:,} lines were so already; what was never there, for a "
             "mistyped id, looks the same to the server."
         )
-    if ended.reason:
-        yield f"Ended early: {short(ended.reason, most=1000)}"
-    yield f"Files: {prepared.run.path}/ (outcomes.csv, failed.csv)"
+    if finished.reason:
+        yield f"Ended early: {short(finished.reason, most=1000)}"
+    yield f"Files: {plan.run}/ (outcomes.csv, failed.csv)"
 
 
-def _next(prepared: Prepared, ended: Ended, found: Counter[Status]) -> Iterator[tuple[str, str]]:
+def _next(plan: Plan, finished: Finished, found: Counter[Status]) -> Iterator[tuple[str, str]]:
     """Yield what can be done now, and the command that does it."""
-    run = shlex.quote(str(prepared.run.path))
-    look = [status.value for status in UNFINISHED if found[status]]
+    run = shlex.quote(str(plan.run))
+    look = [status.value for status in RETRIED if found[status]]
     if look:
         words = "to see each of them"
         yield words, f"bulkops outcomes {run} --status {','.join(sorted(look))}"
-    if ended.code is ExitCode.AUTH:
+    if finished.code is ExitCode.AUTH:
         yield "to see what is lacking", "bulkops check"
-    if ended.code is ExitCode.INCOMPLETE or (ended.code is ExitCode.AUTH and not ended.reason):
+    lacking = finished.code is ExitCode.AUTH and not finished.reason
+    if lacking or finished.code is ExitCode.INCOMPLETE:
         yield "to send them again, once mended", f"bulkops retry {run}"
-    elif ended.code is not ExitCode.OK and (command := _again(str(prepared.run.path))):
+    elif finished.code is not ExitCode.OK and (command := _again(str(plan.run))):
         yield "to go on", command
-    if found[Status.SUCCEEDED] and ended.code in {ExitCode.OK, ExitCode.INCOMPLETE}:
+    if found[Status.SUCCEEDED] and finished.code in {ExitCode.OK, ExitCode.INCOMPLETE}:
         yield "to take back what was done", f"bulkops undo {run}"
 
 

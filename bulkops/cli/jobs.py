@@ -5,19 +5,16 @@ The verb that lists job files: whether each is right, when it last ran, and how 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+import bulkops
 from bulkops.cli.common import AsJson, ConfigPath, begin, print_json
 from bulkops.cli.console import say
-from bulkops.engine.jobs import JobHome
-from bulkops.errors import ExitCode, UsageError
-from bulkops.files import jobfile
-from bulkops.files.config import Config
+from bulkops.errors import ExitCode
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of job files.")]
 
@@ -34,55 +31,15 @@ def jobs(
     List job files and check each (2 if one is broken); say when it last ran and how it ended.
     """
     loaded, _ = begin(config, verbose=0, quiet=False)
-    files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
-    if not files:
-        raise UsageError(f"{folder}: no job files here; expected a folder with files NAME.toml")
-    found = [_look(file, loaded) for file in files]
+    found = bulkops.jobs(folder, loaded)
+    broken = any(each["problem"] for each in found)
+    code = ExitCode.USAGE if broken else ExitCode.OK
     if as_json:
-        print_json({"v": 1, "directory": str(folder), "jobs": found})
+        print_json({"v": 1, "directory": str(folder), "exit": int(code), "jobs": found})
     else:
         for each in found:
             say(_words(each))
-    broken = any(each["problem"] for each in found)
-    sys.exit(int(ExitCode.USAGE if broken else ExitCode.OK))
-
-
-def _look(file: Path, config: Config) -> dict[str, Any]:
-    """Return what is to be said of a job file, as JSON values."""
-    facts: dict[str, Any] = {"job": jobfile.job_name(file), "file": str(file), "problem": ""}
-    try:
-        job = jobfile.load_job(file)
-        laid_out = jobfile.apply(job, config)
-    except UsageError as error:
-        return {**facts, "problem": str(error)}
-    home = JobHome.of(job, laid_out)
-    return {**facts, "each": job.each, **_last(home.history(), running=home.is_locked())}
-
-
-def _last(history: Sequence[dict[str, Any]], *, running: bool) -> dict[str, Any]:
-    """
-    Return when the last start was and how it ended, by the journal of a job.
-
-    `exit` is `None` while it runs, and where no end is written down: it was killed.
-    """
-    started = next(
-        (at for at in reversed(range(len(history))) if history[at]["event"] == "started"), None
-    )
-    if started is None:
-        return {"running": running, "started": None, "exit": None, "skipped": 0}
-    since = history[started:]
-    ended = next((each for each in since if each["event"] == "ended"), {})
-    return {
-        "running": running,
-        "started": since[0]["t"],
-        "ended": ended.get("t"),
-        "exit": ended.get("exit"),
-        "reason": ended.get("reason", ""),
-        "run": ended.get("run", ""),
-        "rows": ended.get("rows", 0),
-        "statuses": {name: each for name, each in ended.get("statuses", {}).items() if each},
-        "skipped": sum(each["event"] in {"skipped", "locked"} for each in since),
-    }
+    sys.exit(int(code))
 
 
 def _words(facts: dict[str, Any]) -> str:

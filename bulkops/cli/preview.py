@@ -10,14 +10,11 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from bulkops import Plan
 from bulkops.cli.common import print_json
 from bulkops.cli.console import say
 from bulkops.cli.words import short
 from bulkops.errors import UsageError
-from bulkops.files.config import Config
-from bulkops.files.manifest.places import say_place
-from bulkops.files.prepare import Prepared
-from bulkops.files.preview import explain, sample
 
 Latency = Annotated[
     float | None,
@@ -35,12 +32,12 @@ Explain = Annotated[
 _WIDEST = 2000
 
 
-def tell_sample(prepared: Prepared, config: Config, count: int, *, as_json: bool) -> None:
+def tell_sample(plan: Plan, count: int, *, as_json: bool) -> None:
     """Print requests as they would be sent: JSON, or as people write them."""
     if as_json:
-        print_json({"v": 1, "requests": list(sample(prepared, config, count))})
+        print_json({"v": 1, "requests": list(plan.requests(count))})
         return
-    for each in sample(prepared, config, count):
+    for each in plan.requests(count):
         say(_request(each))
 
 
@@ -54,32 +51,32 @@ def _request(request: Mapping[str, Any]) -> str:
     return f"{head}\n{request['method']} {url}{short(body, most=_WIDEST) if body else ''}"
 
 
-def tell_about(prepared: Prepared, config: Config, named: str, *, as_json: bool) -> None:
+def tell_about(plan: Plan, named: str, *, as_json: bool) -> None:
     """
     Print where a line went. Raises `UsageError` for a line that the manifest does not have.
     """
-    line = _line(prepared, named)
-    found = explain(prepared, config, line)
+    line = _line(plan, named)
+    found = plan.explain(line)
     if found is None:
         raise UsageError(
-            f"--explain {named}: the manifest has {prepared.rows:,} records; expected one of them"
+            f"--explain {named}: the manifest has {plan.rows:,} records; expected one of them"
         )
     if as_json:
         print_json({"v": 1, **found})
         return
-    say(f"{say_place(prepared.parts, line)}:")
+    say(f"{plan.place(line)}:")
     for name, value in found["row"].items():
         shown = value if isinstance(value, str) else orjson.dumps(value).decode()
         say(f"  {name:<14} {short(shown)}")
-    for sentence in _fate(prepared, found):
+    for sentence in _fate(plan, found):
         say(sentence)
 
 
-def _fate(prepared: Prepared, found: Mapping[str, Any]) -> list[str]:
+def _fate(plan: Plan, found: Mapping[str, Any]) -> list[str]:
     """Return in sentences what becomes of a row."""
     if not found["sent"]:
         words = found.get("message") or (
-            f"it repeats {say_place(prepared.parts, found['of_line'])}, and shares its fate"
+            f"it repeats {plan.place(found['of_line'])}, and shares its fate"
             if "of_line" in found
             else ""
         )
@@ -99,15 +96,15 @@ def _fate(prepared: Prepared, found: Mapping[str, Any]) -> list[str]:
     return [*sentences, _request(found["request"])]
 
 
-def _line(prepared: Prepared, named: str) -> int:
+def _line(plan: Plan, named: str) -> int:
     """Read a line: a number over the whole manifest, or a file and its record."""
     name, colon, number = named.rpartition(":")
     if not number.isascii() or not number.isdigit():
         raise UsageError(f"--explain {named}: expected a line such as 17, or FILE:3")
     if not colon:
         return int(number)
-    for part in prepared.parts:
+    for part in plan.files:
         if part.name == name and 1 <= int(number) <= part.rows:
             return part.first_line + int(number) - 1
-    files = ", ".join(part.name for part in prepared.parts)
+    files = ", ".join(part.name for part in plan.files)
     raise UsageError(f"--explain {named}: no such record; the files are {files}")

@@ -10,23 +10,27 @@ from typing import Annotated
 
 import typer
 
+import bulkops
+from bulkops import Asking
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
     Fields,
     InputFormat,
     Maps,
+    MaxCredits,
     New,
     Quiet,
     RunDir,
     Sets,
     Verbose,
+    Wait,
+    Yes,
+    begin,
+    manner_of,
     pairs,
 )
-from bulkops.cli.plan_run import MaxCredits, Wait, Yes
-from bulkops.cli.reconciling import reconcile_as_asked
-from bulkops.engine.reconcile import Asking
-from bulkops.engine.rig import Manner
+from bulkops.cli.terminal import Terminal
 
 Desired = Annotated[
     list[Path],
@@ -98,6 +102,7 @@ def reconcile_files(
     """
     Make the organisation hold what a file says: read, compare, ask, and send the difference.
     """
+    loaded, redactor = begin(config, verbose=verbose, quiet=quiet)
     rules = {
         "prune": prune,
         "max_change": max_change,
@@ -114,16 +119,13 @@ def reconcile_files(
         territories=frozenset(each.strip() for each in scope_territories.split(",") if each),
         actual=actual,
     )
-    code = reconcile_as_asked(
+    code = bulkops.reconcile(
         asking,
-        config,
+        loaded,
         rules={name: value for name, value in rules.items() if value is not None},
         run_dir=run_dir,
         new=new,
-        yes=yes,
-        manner=Manner(wait=wait, max_credits=max_credits),
-        as_json=as_json,
-        quiet=quiet,
-        verbose=verbose,
+        manner=manner_of(redactor, config, wait=wait, max_credits=max_credits),
+        seat=Terminal(yes=yes, as_json=as_json, quiet=quiet),
     )
     sys.exit(int(code))

@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, print_json
+import bulkops
+from bulkops.cli.common import AsJson, ConfigPath, RunArgument, begin, print_json
 from bulkops.cli.console import say
-from bulkops.engine.report import read_figures, to_json, write_report
-from bulkops.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")],
+    run: RunArgument,
     *,
     output: Annotated[
         Path | None,
@@ -38,13 +37,8 @@ def report(
     With --json the figures are printed too. The file loads nothing from anywhere.
     """
     loaded, _ = begin(config, verbose=0, quiet=False)
-    directory = named_run(loaded, run)
-    figures = read_figures(directory)
-    try:
-        written = write_report(directory, output, figures=figures)
-    except OSError as error:
-        raise UsageError(f"{output or directory.path}: cannot be written ({error})") from error
+    made = bulkops.report(run, output, loaded)
     if as_json:
-        print_json({**to_json(figures), "report": str(written.absolute())})
+        print_json({**made.figures, "report": str(made.path.absolute())})
     else:
-        say(str(written))
+        say(str(made.path))

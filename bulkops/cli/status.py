@@ -7,27 +7,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, print_json, print_to
+import bulkops
+from bulkops.cli.common import AsJson, ConfigPath, RunArgument, begin, print_json, print_to
 from bulkops.cli.display import is_live, live
-from bulkops.cli.look import RunArgument
 from bulkops.cli.standing import paragraphs, percent, picture
 from bulkops.cli.words import short
-from bulkops.engine import ctl
-from bulkops.engine.execute import final_code, progress_of, tally_of
-from bulkops.errors import ExitCode, UsageError
-from bulkops.files.prepare import load
-from bulkops.files.rundir import RunDirectory
+from bulkops.errors import ExitCode
 
 #: A reading of the log may take no more than this part of the time.
 _SHARE = 0.2
-#: What the log does not know of: it holds what was settled and sent, not what is under way.
-_OF_A_PROCESS = ("pending", "followed", "parked", "reads", "retries", "throttled")
 
 
 def register(app: typer.Typer) -> None:
@@ -54,8 +49,11 @@ def status(
     With --watch and --json an object is printed each time.
     """
     loaded, _ = begin(config, verbose=0, quiet=False)
-    directory = named_run(loaded, run)
-    looks = _looks(directory, every=every, times=times) if watch else iter([look(directory)])
+    directory = bulkops.find_run(run, loaded)
+    if watch:
+        looks = _looks(directory, every=every, times=times)
+    else:
+        looks = iter([bulkops.status(directory)])
     console = print_to(sys.stdout)
     try:
         if watch and is_live(console) and not as_json:
@@ -71,51 +69,12 @@ def status(
         sys.exit(int(ExitCode.INTERRUPTED))
 
 
-def look(run: RunDirectory) -> dict[str, Any]:
-    """
-    Return where a run stands, by its process or else by its log.
-
-    `state` is `running`, `holding` or `ending` where a process is on it; else `planned`,
-    `unfinished` or `finished`, and then what only a process knows is left out.
-    """
-    try:
-        told = ctl.ask(run.path, "status")
-    except UsageError:
-        return _by_log(run)
-    return {
-        "v": 1,
-        **told,
-        "scheduled": told["pending"],
-        "stopped_because": told["ending"],
-        "exit": None,
-    }
-
-
-def _by_log(run: RunDirectory) -> dict[str, Any]:
-    prepared = load(run)
-    progress = progress_of(prepared, mend=False)
-    tally = tally_of(prepared, progress)
-    begun = run.checkpoint.exists()
-    finished = begun and progress.finished
-    counts = {key: each for key, each in tally.to_json().items() if key not in _OF_A_PROCESS}
-    return {
-        "v": 1,
-        "run": str(run.path),
-        "state": "finished" if finished else "unfinished" if begun else "planned",
-        **counts,
-        "settled": len(progress.settled),
-        "scheduled": len(progress.jobs),
-        "stopped_because": progress.stop,
-        "exit": int(final_code(tally)) if finished else None,
-    }
-
-
-def _looks(run: RunDirectory, *, every: float, times: int | None) -> Iterator[dict[str, Any]]:
+def _looks(run: Path, *, every: float, times: int | None) -> Iterator[dict[str, Any]]:
     """Yield where the run stands, again and again: until it is finished, or its process is gone."""
     was_there = False
     while True:
         begun = time.monotonic()
-        facts = look(run)
+        facts = bulkops.status(run)
         took = time.monotonic() - begun
         yield facts
         there = "pid" in facts
@@ -171,4 +130,6 @@ def _foot(facts: Mapping[str, Any]) -> Iterator[Text]:
     if facts["state"] == "unfinished":
         yield Text("No process is on it; the command that began it goes on with it.")
     if facts["exit"] is not None:
-        yield Text(f"exit code {facts['exit']}")
+        yield Text(f"exit code {facts['exit']} ({ExitCode(facts['exit']).meaning})")
+    elif facts["state"] == "unfinished" and not facts["stopped_because"]:
+        yield Text("How its last process ended is not written down: it was killed.")

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bulkops.cli.common import AsJson, ConfigPath, begin, named_run, pairs, print_json
+import bulkops
+from bulkops.cli.common import AsJson, ConfigPath, RunArgument, begin, pairs, print_json
 from bulkops.cli.console import say
-from bulkops.engine import ctl
 from bulkops.errors import UsageError
 
 _ACTIONS = ("status", "pause", "resume", "drain", "set")
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def control(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run, by name or directory.")],
+    run: RunArgument,
     action: Annotated[
         str, typer.Argument(metavar="ACTION", help="status, pause, resume, drain, or set.")
     ],
@@ -43,9 +43,9 @@ def control(
     if (action == "set") != bool(values):
         raise UsageError("ctl: NAME=VALUE belongs to set, as in `set concurrency=8`")
     loaded, _ = begin(config, verbose=0, quiet=False)
-    status = ctl.ask(named_run(loaded, run).path, action, **_numbers(values))
+    status = bulkops.control(run, action, loaded, **_numbers(values))
     if as_json:
-        print_json({"v": ctl.PROTOCOL, **status})
+        print_json({"v": 1, **status})
     else:
         _print(status)
 

@@ -1,5 +1,5 @@
 """
-What people are told before a run: the plan, what it costs, and what looks odd.
+What people are told before a run: the plan, what it costs, what looks odd, and what differs.
 """
 
 from __future__ import annotations
@@ -11,50 +11,65 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bulkops import Cost, Found, Plan, Relation, Share
 from bulkops.cli.console import PlainConsole
 from bulkops.cli.log import printable
-from bulkops.files.manifest.places import say_place
-from bulkops.files.planner.summary import Relation, Share
-from bulkops.files.prepare import Prepared
-from bulkops.files.preview import Cost
 
 _MOST_MODULES = 30
 
 
-def print_plan(console: Console, prepared: Prepared, cost: Cost, *, settled: int) -> None:
+def print_plan(console: Console, plan: Plan, cost: Cost, *, settled: int) -> None:
     """Show the plan, and where the run stands if it has begun."""
-    console.print(_table(prepared), soft_wrap=False)
-    for line in _plan_notes(prepared, cost):
+    console.print(_table(plan), soft_wrap=False)
+    for line in _plan_notes(plan, cost):
         console.print(line, markup=False)
     if settled:
-        console.print(f"Going on: {settled:,} of {prepared.rows:,} lines are settled already.")
+        console.print(f"Going on: {settled:,} of {plan.rows:,} lines are settled already.")
 
 
-def plan_table(prepared: Prepared, cost: Cost, *, width: int | None) -> str:
+def print_found(console: Console, found: Found) -> None:
+    """Show the numbers of both sides of a reconciliation, and of the difference."""
+    numbers = found.numbers
+    console.print(
+        f"DESIRED wishes {numbers.desired:,}, {numbers.actual:,} are there: {numbers.missing:,} to "
+        f"link or assign, {numbers.differs:,} to update, {numbers.surplus:,} to take away."
+    )
+    if numbers.kept:
+        console.print(f"{numbers.kept:,} more are there and are left alone.")
+    for number, what, file in (
+        (numbers.unread, "records could not be read: nothing is planned for them", "unread.csv"),
+        (numbers.refused, "rows of DESIRED say nothing that could be compared", "refused.csv"),
+    ):
+        if number:
+            path = found.run.path / file
+            console.print(f"{number:,} {what}; see {path}", markup=False, soft_wrap=True)
+    if not numbers.changes:
+        console.print("Nothing to change; nothing is sent.")
+
+
+def plan_table(plan: Plan, cost: Cost, *, width: int | None) -> str:
     """Return the plan as text for standard output."""
     sink = io.StringIO()
     console = PlainConsole(file=sink, width=width or 110, highlight=False, no_color=True)
-    console.print(_table(prepared))
-    for line in _plan_notes(prepared, cost):
+    console.print(_table(plan))
+    for line in _plan_notes(plan, cost):
         console.print(line, soft_wrap=True, markup=False)
     return sink.getvalue()
 
 
-def _table(prepared: Prepared) -> Table:
-    table = Table(
-        title=f"Plan of {escape(prepared.run.name)}", box=box.SIMPLE, title_justify="left"
-    )
+def _table(plan: Plan) -> Table:
+    table = Table(title=f"Plan of {escape(plan.name)}", box=box.SIMPLE, title_justify="left")
     table.add_column("operation")
     table.add_column("module")
     for name in ("rows", "to send", "calls", "credits", "duplicates", "conflicts", "invalid"):
         table.add_column(name, justify="right")
-    shares = prepared.summary.shares
+    shares = plan.summary.shares
     for share in shares[:_MOST_MODULES]:
         _add(table, share)
     if len(shares) > _MOST_MODULES:
         table.add_row(f"… {len(shares) - _MOST_MODULES} more", *[""] * 8)
     table.add_section()
-    _add(table, prepared.summary.total)
+    _add(table, plan.summary.total)
     return table
 
 
@@ -77,8 +92,8 @@ def _add(table: Table, share: Share) -> None:
     )
 
 
-def _plan_notes(prepared: Prepared, cost: Cost) -> list[str]:
-    summary = prepared.summary
+def _plan_notes(plan: Plan, cost: Cost) -> list[str]:
+    summary = plan.summary
     total = summary.total
     notes = [*_relation_notes(summary.relations), *_cost_notes(cost)]
     if summary.learns:
@@ -91,7 +106,7 @@ def _plan_notes(prepared: Prepared, cost: Cost) -> list[str]:
             f"{total.invalid:,} rows are not operations and {total.conflicts:,} contradict each "
             "other; they are not sent, and failed.csv will say why."
         )
-    return [*notes, *_warnings(prepared)]
+    return [*notes, *_warnings(plan)]
 
 
 def _cost_notes(cost: Cost) -> list[str]:
@@ -120,12 +135,12 @@ def _relation_notes(relations: tuple[Relation, ...]) -> list[str]:
     ]
 
 
-def _warnings(prepared: Prepared) -> list[str]:
+def _warnings(plan: Plan) -> list[str]:
     """Return what may be wrong with rows that will be sent all the same, and where they stand."""
     found = []
-    for hint in prepared.hints:
+    for hint in plan.warnings:
         ids = f"{hint.count:,} {'id' if hint.count == 1 else 'ids'}"
-        where = "; ".join(say_place(prepared.parts, line) for line in hint.lines)
+        where = "; ".join(plan.place(line) for line in hint.lines)
         first = "" if hint.count <= len(hint.lines) else "first "
         of = f"{hint.column}: " if hint.column else ""
         found.append(f"Look again: {of}{ids} {hint.words} ({first}{where})")

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bulkops.cli.common import print_json
 from bulkops.cli.console import PlainConsole, say
 from bulkops.cli.log import json_printable, printable
 
@@ -64,6 +65,14 @@ def test_json_for_a_terminal_is_the_same_value(text: str) -> None:
     line = json_printable(json.dumps({"message": text}, ensure_ascii=False))
     assert json.loads(line) == {"message": text}
     assert line == printable(line)
+
+
+def test_values_for_programs_are_clean_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever prints `--json` on a terminal is no worse off, and a program reads the same value."""
+    print_json({"message": NASTY})
+    printed = capsys.readouterr().out
+    assert {"message": NASTY} == json.loads(printed)
+    assert printable(printed) == printed
 
 
 def test_talk_goes_on_when_nobody_listens() -> None:

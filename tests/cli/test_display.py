@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 from structlog.testing import capture_logs
 
-from bulkops.cli.display import _Steady, every, planning, watching
+from bulkops.cli.display import _Planning, _Steady, every, planning, watching
 from bulkops.files.planner.phases import Phase
 from tests.cli.test_standing import _STATUS
 
@@ -64,6 +64,27 @@ def test_elsewhere_nothing_is_drawn() -> None:
     assert "" == written(console)
 
 
+def test_planning_tells_its_phase_its_rows_and_their_rate() -> None:
+    """Rows a second are those known so far, by the time since planning began; none at first."""
+    now = [10.0]
+    made = _Planning(clock=lambda: now[0])
+    console = terminal(100)
+    made.told(Phase.READING, 0)
+    now[0] = 12.0
+    console.print(made.render())
+    made.told(Phase.READING, 3_000_000)
+    console.print(made.render())
+    with capture_logs() as logs:
+        made.tell()
+    first, second = written(console).splitlines()
+
+    assert "reading the manifest, 2" in first
+    assert "reading the manifest, 3,000,000 rows, 1,500,000 a second, 2" in second
+    assert [("reading the manifest", 3_000_000, 1_500_000, 2.0)] == [
+        (each["phase"], each["rows"], each["rows_per_second"], each["seconds"]) for each in logs
+    ]
+
+
 def test_lines_of_the_log_come_every_so_often_until_the_end() -> None:
     """Each with where the run stands then; the thread that writes them ends with the block."""
     seen = threading.Event()
@@ -78,20 +99,6 @@ def test_lines_of_the_log_come_every_so_often_until_the_end() -> None:
     assert count >= 1
     assert "progress" not in {thread.name for thread in threading.enumerate()}
     assert count == len(logs)
-
-
-@pytest.mark.parametrize("quiet", [True, False])
-def test_whoever_else_watches_is_given_the_same(quiet: bool) -> None:
-    """The metrics file sees what the terminal shows, and also when nothing is shown."""
-    given: list[object] = []
-    console = Console(file=io.StringIO(), width=80, force_terminal=False)
-
-    def look() -> dict[str, object]:
-        return _STATUS
-
-    with watching(console, given.append, quiet=quiet) as watch:
-        watch(look)
-    assert [look] == given
 
 
 def test_a_quiet_run_shows_nothing() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bulkops import Finished, Plan, plan
 from bulkops.cli.ending import print_end
-from bulkops.engine.execute import Ended, progress_of, tally_of
+from bulkops.engine.execute import progress_of, tally_of
 from bulkops.errors import ExitCode
 from bulkops.files.config import Config
-from bulkops.files.prepare import Asked, Prepared, prepare
 from bulkops.files.refusals import reasons_of, refused_so_far
 from bulkops.model import Status
 
@@ -23,7 +23,7 @@ _HEADER = "op,module,record_id,related_list,related_id\n"
 _PARENT = "the related id given seems to be invalid"
 
 
-def prepared(folder: Path, *files: int) -> Prepared:
+def prepared(folder: Path, *files: int) -> Plan:
     """A run of files with so many rows each, of one product a row."""
     names, number = [], 0
     for place, rows in enumerate(files):
@@ -32,10 +32,10 @@ def prepared(folder: Path, *files: int) -> Prepared:
         names[-1].write_text(_HEADER + "".join(lines), encoding="utf-8")
         number += rows
     config = Config.model_validate({"run": {"directory": str(folder / "runs")}})
-    return prepare(Asked(tuple(names)), config)
+    return plan(*names, config=config)
 
 
-def log(of: Prepared, *outcomes: tuple[int, str, str, str]) -> None:
+def log(of: Plan, *outcomes: tuple[int, str, str, str]) -> None:
     """Write a log with these outcomes: line, status, code, message."""
     header = {"type": "run", "v": 1, "plan": of.digest, "rows": of.rows, "t": 1.0}
     names = ("line", "status", "code", "message")
@@ -44,14 +44,22 @@ def log(of: Prepared, *outcomes: tuple[int, str, str, str]) -> None:
         for each in outcomes
     ]
     text = "".join(json.dumps(each) + "\n" for each in [header, *records])
-    of.run.checkpoint.write_text(text, encoding="utf-8")
+    of.prepared.run.checkpoint.write_text(text, encoding="utf-8")
 
 
-def summary(of: Prepared, code: ExitCode, reason: str = "") -> str:
+def summary(of: Plan, code: ExitCode, reason: str = "") -> str:
     """What is printed where nobody looks at a terminal."""
-    tally = tally_of(of, progress_of(of, mend=False))
+    tally = tally_of(of.prepared, progress_of(of.prepared, mend=False))
+    finished = Finished(
+        code=code,
+        reason=reason,
+        run=of.run,
+        rows=of.rows,
+        statuses=tally.statuses,
+        calls=tally.calls,
+    )
     console = Console(file=io.StringIO(), width=120, force_terminal=False)
-    print_end(console, of, Ended(code, reason, tally))
+    print_end(console, of, finished)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -70,14 +78,15 @@ def test_reasons_are_told_apart_by_what_the_server_said(tmp_path: Path) -> None:
         (7, "succeeded", "SUCCESS", "relation removed"),
     )
     found = [
-        (each.code, each.message, each.count, each.lines) for each in reasons_of(of.run, most=9)
+        (each.code, each.message, each.count, each.lines)
+        for each in reasons_of(of.prepared.run, most=9)
     ]
     assert [
         ("no_answer", "given up after 6 tries: a", 3, (4, 5, 6)),
         ("INVALID_DATA", "invalid data", 2, (2, 3)),
         ("INVALID_DATA", _PARENT, 1, (1,)),
     ] == found
-    assert 2 == len(reasons_of(of.run, most=2))
+    assert 2 == len(reasons_of(of.prepared.run, most=2))
 
 
 def test_a_run_that_goes_on_knows_its_refusals_so_far(tmp_path: Path) -> None:
@@ -90,9 +99,9 @@ def test_a_run_that_goes_on_knows_its_refusals_so_far(tmp_path: Path) -> None:
         (3, "unknown", "no_answer", "x"),
     )
     assert [(Status.FAILED, "INVALID_DATA", 2)] == [
-        (each.status, each.code, each.count) for each in refused_so_far(of.run)
+        (each.status, each.code, each.count) for each in refused_so_far(of.prepared.run)
     ]
-    tally = tally_of(of, progress_of(of, mend=False))
+    tally = tally_of(of.prepared, progress_of(of.prepared, mend=False))
     assert [("INVALID_DATA", 2)] == [
         (each.code, each.lines) for each in tally.refusals.most_frequent(3)
     ]
@@ -145,8 +154,8 @@ def test_what_comes_next_is_a_command(
         each[2:] for each in summary(of, code).splitlines() if each.startswith("  bulkops ")
     ]
     assert verbs == [each.split()[1] for each in commands]
-    assert f"bulkops outcomes {of.run.path} --status failed" == commands[0]
-    again = f"bulkops run 'a file.csv' --run-dir {of.run.path}"
+    assert f"bulkops outcomes {of.run} --status failed" == commands[0]
+    again = f"bulkops run 'a file.csv' --run-dir {of.run}"
     assert ("run" in verbs) == (again in commands)
 
 

@@ -174,6 +174,23 @@ def test_a_group_that_is_refused_lets_the_others_run(tmp_path: Path) -> None:
         assert len(calls) == 1
 
 
+def test_a_line_that_waits_is_skipped_as_soon_as_its_group_is_refused(tmp_path: Path) -> None:
+    """A locked record may be due in an hour: the run does not sit that out for nothing."""
+    relations = {f"Products/90{number}/Deals": [f"7{number}"] for number in range(3)}
+    (tmp_path / "world.json").write_text(json.dumps({"relations": relations}))
+    manifest = tmp_path / "links.csv"
+    rows = [f"unlink,Products,90{number},Deals,7{number}\n" for number in range(3)]
+    manifest.write_text("op,module,record_id,related_list,related_id\n" + "".join(rows))
+    patient = {"BULKOPS_LIMITS__CONCURRENCY": "1", "BULKOPS_LIMITS__LOCKED_WAIT_S": "3600"}
+    with emulator(tmp_path, tmp_path / "world.json") as bench:
+        bench.ask("faults", {"kind": "record_locked", "nth": 1})
+        refusal = {"code": "NO_PERMISSION", "details": {}, "message": "no", "status": "error"}
+        bench.ask("faults", {"kind": "status", "status": 403, "nth": 2, "payload": refusal})
+        ended = bench.run("run", str(manifest), "--yes", **patient)
+        assert ended.returncode == 6, ended.stderr
+        assert ["failed", "skipped", "skipped"] == sorted(_statuses(bench).values())
+
+
 def test_no_server_at_all_pauses_and_loses_nothing(tmp_path: Path, sample: Sample) -> None:
     """With nobody there the run ends with 5, and goes on when somebody is."""
     with emulator(tmp_path, sample.world) as bench:

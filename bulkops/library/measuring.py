@@ -4,30 +4,25 @@ Keep the metrics file of a run up to date while it goes on, and say in it how it
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import structlog
-import typer
-
-from bulkops.cli.display import Look, every
 from bulkops.errors import BulkopsError, ExitCode, LockedError, UsageError
 from bulkops.files.config import Config
 from bulkops.files.metrics import MetricsFile
-from bulkops.files.prepare import Asked, Prepared
+from bulkops.files.talk import Talk
+from bulkops.library.planning import Plan
+from bulkops.library.seat import Look
 
-MetricsPath = Annotated[
-    Path | None,
-    typer.Option("--metrics-file", metavar="FILE", help="Write metrics for Prometheus here."),
-]
 _EVERY_S = 5.0
 
 
 def with_metrics(config: Config, path: Path | None) -> Config:
-    """Return the configuration with what the command line says of `metrics_file`."""
+    """Return the configuration with `path` in the place of its `metrics_file`, if there is one."""
     if path is None:
         return config
     run = config.run.model_copy(update={"metrics_file": str(path)})
@@ -58,25 +53,23 @@ class Measured:
         try:
             self.write()
         except UsageError as error:
-            structlog.get_logger("bulkops.metrics").warning("metrics.lost", why=str(error))
+            Talk("bulkops.metrics").warning("metrics.lost", why=str(error))
 
 
 @contextmanager
-def measuring(
-    asked: Asked, prepared: Prepared, config: Config, status: Mapping[str, Any]
-) -> Iterator[Measured]:
+def measuring(plan: Plan, status: Mapping[str, Any]) -> Iterator[Measured]:
     """
     Yield what is to be given the status of a run, which begins with `status`, and its exit code.
 
     Writes the file of `[run] metrics_file` at once, every few seconds, and at the end. A process
     that finds the run locked leaves the file to the one that holds it.
     """
-    path = config.run.metrics_file
-    labels = {"run": prepared.run.name, "job": asked.job.name if asked.job else ""}
+    path = plan.config.run.metrics_file
+    labels = {"run": plan.name, "job": plan.asked.job.name if plan.asked.job else ""}
     measured = Measured(MetricsFile(Path(path), labels) if path else None, status)
     measured.write()
     try:
-        with every(_EVERY_S, measured.rewrite):
+        with every(_EVERY_S, measured.rewrite) if path else nullcontext():
             yield measured
     except LockedError:
         raise
@@ -89,3 +82,21 @@ def measuring(
         measured.rewrite()
         raise
     measured.rewrite()
+
+
+@contextmanager
+def every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
+    """Call `do` every so many seconds, in a thread of its own, until the block ends."""
+    ended = threading.Event()
+
+    def go() -> None:
+        while not ended.wait(seconds):
+            do()
+
+    thread = threading.Thread(target=go, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
