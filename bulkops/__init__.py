@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from bulkops.errors import ExitCode as ExitCode
     from bulkops.files.config import Config as Config
     from bulkops.files.manifest import Format as Format
-    from bulkops.files.planner.phases import Phase as Phase
     from bulkops.files.planner.summary import Relation as Relation
     from bulkops.files.planner.summary import Share as Share
     from bulkops.files.preview import Cost as Cost
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
     from bulkops.model import Learnt as Learnt
     from bulkops.model import Outcome as Outcome
     from bulkops.model import Status as Status
+    from bulkops.rules.phases import Phase as Phase
 
 #: Where each name is made.
 _PLACES: Final = {
@@ -91,7 +91,7 @@ _PLACES: Final = {
     "bulkops.errors": ("BulkopsError", "ExitCode"),
     "bulkops.files.config": ("Config",),
     "bulkops.files.manifest": ("Format",),
-    "bulkops.files.planner.phases": ("Phase",),
+    "bulkops.rules.phases": ("Phase",),
     "bulkops.files.planner.summary": ("Relation", "Share"),
     "bulkops.files.preview": ("Cost",),
     "bulkops.files.repair": ("Repaired",),

@@ -7,61 +7,67 @@ Data goes to stdout, talk and progress to stderr.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
 import typer
 from rich.text import Text
 
-from bulkops.cli import (
-    about,
-    after,
-    again,
-    emulate,
-    habits,
-    jobs,
-    look,
-    plan_run,
-    reconcile,
-    schema,
-    serve,
-    show,
-    status,
-    steer,
-)
-from bulkops.cli.about import version_text
+from bulkops.cli.about import version_text, with_examples
 from bulkops.cli.console import PlainConsole, abandon, say
 from bulkops.cli.failing import tell_failure, tell_leaving, wants_json
 from bulkops.errors import BulkopsError, ExitCode
 
 #: As a program ends that a closed pipe kills: 128 + SIGPIPE.
 _NOBODY_READS: Final = 141
+#: The modules of this package and their verbs, in the order of the help.
+_VERBS: Final[Mapping[str, tuple[str, ...]]] = {
+    "plan_run": ("plan", "run"),
+    "again": ("retry",),
+    "look": ("outcomes", "repair"),
+    "status": ("status",),
+    "show": ("report",),
+    "serve": ("serve",),
+    "after": ("verify", "undo"),
+    "steer": ("ctl",),
+    "jobs": ("jobs",),
+    "reconcile": ("reconcile",),
+    "habits": ("check", "login", "config"),
+    "schema": ("schema",),
+    "about": ("man", "--version"),
+    "emulate": ("emulator",),
+    "demonstrate": ("demo",),
+}
+#: These tell of all the others.
+_OF_ALL: Final = frozenset({"man"})
 
-app = typer.Typer(
-    name="bulkops",
-    help=(
-        "Unlink, link and remove territories in Zoho CRM and Bigin by the million, in as few API "
-        "calls as possible, with an outcome for every row."
-    ),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-plan_run.register(app)
-again.register(app)
-look.register(app)
-status.register(app)
-show.register(app)
-serve.register(app)
-after.register(app)
-steer.register(app)
-jobs.register(app)
-reconcile.register(app)
-habits.register(app)
-schema.register(app)
-about.register(app)
-emulate.register(app)
-about.with_examples(app)
+
+def program(words: Sequence[str] = ()) -> typer.Typer:
+    """
+    Return the program: all verbs, or the one that these words of a command line begin with.
+
+    What a verb needs is imported with it, and importing everything takes longer than most verbs.
+    """
+    app = typer.Typer(
+        name="bulkops",
+        help=(
+            "Unlink, link and remove territories in Zoho CRM and Bigin by the million, in as few "
+            "API calls as possible, with an outcome for every row."
+        ),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    verb = next(iter(words), "")
+    only = {module for module, verbs in _VERBS.items() if verb in verbs and verb not in _OF_ALL}
+    for module in _VERBS:
+        if module in only or not only:
+            import_module(f"bulkops.cli.{module}").register(app)
+    with_examples(app)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,7 +76,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     *,
     version: bool = typer.Option(
@@ -93,7 +98,7 @@ def _code() -> int:
     """Run the program and return its exit code; an error is told in words, and as JSON if asked."""
     as_json = wants_json(sys.argv[1:])
     try:
-        app()
+        program(sys.argv[1:])()
     except SystemExit as leaving:
         # What typer makes of a pipe whose reader left, whatever the verb was about to say.
         if isinstance(leaving.__context__, BrokenPipeError):

@@ -10,42 +10,26 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import orjson
 import typer
 from rich.console import Console
 
 import bulkops
-from bulkops import Config, Format, Manner
 from bulkops.cli.console import PlainConsole, abandon
 from bulkops.cli.log import Redactor, configure, json_printable
 from bulkops.errors import NotConfirmedError, UsageError
 
+if TYPE_CHECKING:
+    # They bring the engine with them, which not every verb needs.
+    from bulkops import Config, Manner
+
 ConfigPath = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
 ]
-Op = Annotated[
-    str | None, typer.Option("--op", help="The operation of every row, in place of a column.")
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="COLUMN=VALUE", help="Fill a column for every row."),
-]
-Maps = Annotated[
-    list[str] | None,
-    typer.Option("--map", metavar="COLUMN=THEIRS", help="Read a column from one named otherwise."),
-]
-Fields = Annotated[
-    list[str] | None,
-    typer.Option("--field", metavar="COLUMN", help="Send this column as a field of the relation."),
-]
 RunDir = Annotated[
     Path | None, typer.Option("--run-dir", metavar="DIR", help="Where the run lives.")
-]
-InputFormat = Annotated[
-    Format | None,
-    typer.Option("--format", help="What the manifest is, whatever its name and first bytes say."),
 ]
 New = Annotated[bool, typer.Option("--new", help="Start over under a new name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -123,7 +107,7 @@ def manner_of(
     resume_stopped: bool = False,
 ) -> Manner:
     """Return how the program goes about a run: it takes signals, and reads `config` again."""
-    return Manner(
+    return bulkops.Manner(
         wait=wait,
         max_credits=max_credits,
         resume_stopped=resume_stopped,

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from rich.console import Console, RenderableType
@@ -22,8 +23,10 @@ from rich.text import Text
 from bulkops import Phase
 from bulkops.cli.standing import facts, picture
 from bulkops.cli.words import duration
-from bulkops.library.measuring import every
-from bulkops.library.seat import Look, Told, Watch
+from bulkops.library.every import every
+
+if TYPE_CHECKING:
+    from bulkops.library.seat import Look, Told, Watch
 
 _EVERY_S = 5.0
 _PER_SECOND = 4
@@ -131,8 +134,10 @@ class _Planning:
         phase, rows = self._now
         number = list(Phase).index(phase)
         seconds = max(self._clock() - self._begun, 0.001)
-        words = f"{phase}, {rows:,} rows, {rows / seconds:,.0f} a second" if rows else phase
-        bar = ProgressBar(total=len(Phase), completed=number, width=20)
+        words = f"{phase}, {rows:,} rows" if rows else str(phase)
+        if rows and phase is Phase.READING:
+            words += f", {rows / seconds:,.0f}/s"
+        bar = ProgressBar(total=len(Phase), completed=number, width=12)
         grid = Table.grid(padding=(0, 1))
         grid.add_row("planning", bar, Text(f"{words}, {duration(seconds)}"))
         return grid

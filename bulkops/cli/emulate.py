@@ -1,11 +1,10 @@
 """
-The verbs that need no organisation: `emulator` and `demo`.
+The verb `emulator`: an organisation that is not there, over real sockets.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,21 +12,15 @@ from typing import Annotated
 import orjson
 import typer
 
-import bulkops
-from bulkops import Manner
-from bulkops.cli.common import AsJson, Quiet, Verbose, begin, pairs, print_json, talk
+from bulkops.cli.common import AsJson, Verbose, begin, pairs, print_json
 from bulkops.cli.console import say
-from bulkops.cli.demo import begun_emulator, demo_config, write_demo
-from bulkops.cli.display import planning
-from bulkops.cli.terminal import Terminal
 from bulkops.emulator import Behaviour, Clock, load_faults, open_world, parse_size, serve
 from bulkops.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this file to `app`."""
+    """Add the verb of this file to `app`."""
     app.command("emulator")(emulator)
-    app.command("demo")(demo)
 
 
 def emulator(
@@ -114,35 +107,3 @@ def _value(text: str) -> object:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
-
-
-def demo(
-    *,
-    directory: Annotated[
-        Path, typer.Option("--dir", help="Where the demonstration's files go.")
-    ] = Path("bulkops-demo"),
-    rows: Annotated[int, typer.Option(min=200, help="Rows of the manifest.")] = 20_000,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-) -> None:
-    """
-    Watch a real job: a mixed manifest, planned and run against the built-in emulator.
-
-    The manifest has bad rows on purpose, so that the true exit code is 3.
-    """
-    _, redactor = begin(None, verbose=verbose, quiet=quiet)
-    console = talk()
-    manifest, world = write_demo(directory, rows=rows)
-    with begun_emulator(world, directory / "emulator.log") as url:
-        if not quiet:
-            console.print(f"An emulated organisation answers at {url}; the manifest is {manifest}.")
-        config = demo_config(directory, url)
-        with planning(console, quiet=quiet) as told:
-            plan = bulkops.plan(manifest, config=config, new=True, told=told)
-        finished = bulkops.carry_out(
-            plan,
-            manner=Manner(signals=True, remember_secret=redactor.register_secret),
-            seat=Terminal(yes=True, as_json=as_json, quiet=quiet),
-        )
-    sys.exit(int(finished.code))

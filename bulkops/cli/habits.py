@@ -17,12 +17,10 @@ from pydantic import SecretStr
 
 import bulkops
 from bulkops import Finding, State
+from bulkops.cli.asking import Maps, Op, Sets
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
-    Maps,
-    Op,
-    Sets,
     Verbose,
     begin,
     manner_of,

@@ -12,19 +12,15 @@ import typer
 
 import bulkops
 from bulkops import Locked
+from bulkops.cli.asking import Fields, InputFormat, Maps, Op, Sets
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
-    Fields,
-    InputFormat,
-    Maps,
     MaxCredits,
     MetricsPath,
     New,
-    Op,
     Quiet,
     RunDir,
-    Sets,
     Verbose,
     Wait,
     Yes,

@@ -5,16 +5,18 @@ Show what is in a plan: the calls it would send, and where one row of the manife
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
-from bulkops import Plan
 from bulkops.cli.common import print_json
 from bulkops.cli.console import say
 from bulkops.cli.words import short
 from bulkops.errors import UsageError
+
+if TYPE_CHECKING:
+    from bulkops import Plan
 
 Latency = Annotated[
     float | None,

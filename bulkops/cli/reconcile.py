@@ -12,17 +12,14 @@ import typer
 
 import bulkops
 from bulkops import Asking
+from bulkops.cli.asking import Fields, InputFormat, Maps, Sets
 from bulkops.cli.common import (
     AsJson,
     ConfigPath,
-    Fields,
-    InputFormat,
-    Maps,
     MaxCredits,
     New,
     Quiet,
     RunDir,
-    Sets,
     Verbose,
     Wait,
     Yes,

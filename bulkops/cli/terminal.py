@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from rich.markup import escape
@@ -18,7 +19,9 @@ from bulkops.cli.display import planning, watching
 from bulkops.cli.ending import print_end
 from bulkops.cli.results import reconciled_json, result_json
 from bulkops.cli.words import print_found, print_plan
-from bulkops.library.seat import Reading, Told, Watch
+
+if TYPE_CHECKING:
+    from bulkops.library.seat import Reading, Told, Watch
 
 _EVERY_S = 5.0
 

@@ -5,15 +5,18 @@ What people are told before a run: the plan, what it costs, what looks odd, and 
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bulkops import Cost, Found, Plan, Relation, Share
 from bulkops.cli.console import PlainConsole
 from bulkops.cli.log import printable
+
+if TYPE_CHECKING:
+    from bulkops import Cost, Found, Plan, Relation, Share
 
 _MOST_MODULES = 30
 

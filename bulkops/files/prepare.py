@@ -24,10 +24,10 @@ from bulkops.files.inputs import Input, opened_input, parts_in
 from bulkops.files.manifest.places import Part
 from bulkops.files.odd_ids import Hint, find_hints
 from bulkops.files.planner import Wanted, make_plan
-from bulkops.files.planner.phases import Phase, Told, nobody
 from bulkops.files.planner.summary import Summary
 from bulkops.files.rundir import RunDirectory
 from bulkops.files.spool import called_by_its_name
+from bulkops.rules.phases import Phase, Told, nobody
 from bulkops.rules.spec import CallLimits
 
 __all__ = ["Asked", "Prepared", "ask", "load", "prepare"]

@@ -13,11 +13,11 @@ from bulkops.engine.retry import free_beside, retry_of
 from bulkops.engine.undo import Undoing, undo_of
 from bulkops.errors import ExitCode, PlanStaleError
 from bulkops.files.config import Config
-from bulkops.files.planner.phases import Told, nobody
 from bulkops.files.rundir import RunDirectory
 from bulkops.library.measuring import with_metrics
 from bulkops.library.planning import Named, Plan, as_config, path_of, planned
 from bulkops.library.runs import Run, find_run
+from bulkops.rules.phases import Told, nobody
 
 
 @dataclass(frozen=True, slots=True)

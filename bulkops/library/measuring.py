@@ -4,9 +4,8 @@ Keep the metrics file of a run up to date while it goes on, and say in it how it
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from bulkops.errors import BulkopsError, ExitCode, LockedError, UsageError
 from bulkops.files.config import Config
 from bulkops.files.metrics import MetricsFile
 from bulkops.files.talk import Talk
+from bulkops.library.every import every
 from bulkops.library.planning import Plan
 from bulkops.library.seat import Look
 
@@ -82,21 +82,3 @@ def measuring(plan: Plan, status: Mapping[str, Any]) -> Iterator[Measured]:
         measured.rewrite()
         raise
     measured.rewrite()
-
-
-@contextmanager
-def every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
-    """Call `do` every so many seconds, in a thread of its own, until the block ends."""
-    ended = threading.Event()
-
-    def go() -> None:
-        while not ended.wait(seconds):
-            do()
-
-    thread = threading.Thread(target=go, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

@@ -17,9 +17,9 @@ from bulkops.files.config import Config, load_config
 from bulkops.files.manifest import Format
 from bulkops.files.manifest.places import Part, say_place
 from bulkops.files.odd_ids import Hint
-from bulkops.files.planner.phases import Told, nobody
 from bulkops.files.planner.summary import Summary
 from bulkops.files.prepare import Asked, Prepared, ask, prepare
+from bulkops.rules.phases import Told, nobody
 
 #: A file, or a word that names one.
 Named = str | os.PathLike[str]

@@ -11,9 +11,9 @@ from typing import Any
 from bulkops.engine.execute import Watch
 from bulkops.engine.reconcile import Found, Preview
 from bulkops.errors import ExitCode
-from bulkops.files.planner.phases import Told, nobody
 from bulkops.library.events import Finished
 from bulkops.library.planning import Plan
+from bulkops.rules.phases import Told, nobody
 
 __all__ = ["Look", "Reading", "Seat", "Told", "Watch"]
 

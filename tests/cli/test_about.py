@@ -12,12 +12,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bulkops.cli import app
+from bulkops.cli import program
 from bulkops.cli.about import EXAMPLES
 from bulkops.errors import ExitCode
 
 #: Any: typer brings its own copy of click since 0.22, and another before.
-ROOT: Any = typer.main.get_command(app)
+ROOT: Any = typer.main.get_command(program())
 WORDS = [(verb, line) for verb, lines in EXAMPLES.items() for line in lines]
 
 
@@ -48,14 +48,14 @@ def test_examples_are_true(verb: str, line: str) -> None:
 @pytest.mark.parametrize("verb", sorted(EXAMPLES))
 def test_the_help_of_every_verb_shows_them(verb: str) -> None:
     """`bulkops VERB --help` ends with them."""
-    result = CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
+    result = CliRunner().invoke(program(), [verb, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
     assert result.exit_code == 0
     for line in EXAMPLES[verb]:
         assert line in result.output
 
 
 def page() -> str:
-    result = CliRunner().invoke(app, ["man"])
+    result = CliRunner().invoke(program(), ["man"])
     assert result.exit_code == 0
     return result.output
 
@@ -84,7 +84,7 @@ def test_the_manual_page_is_one() -> None:
 
 def test_the_version_says_what_a_report_needs() -> None:
     """bulkops, Python, the platform, and the libraries that may matter."""
-    text = CliRunner().invoke(app, ["--version"]).output
+    text = CliRunner().invoke(program(), ["--version"]).output
     assert text.startswith("bulkops ")
     for each in ("Python 3", "OpenSSL", "aiohttp ", "duckdb ", "orjson "):
         assert each in text
@@ -93,5 +93,5 @@ def test_the_version_says_what_a_report_needs() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_can_complete_the_verbs(shell: str) -> None:
     """`bulkops --show-completion` prints what a shell is to be told."""
-    result = CliRunner().invoke(app, ["--show-completion", shell])
+    result = CliRunner().invoke(program(), ["--show-completion", shell])
     assert "_BULKOPS_COMPLETE" in result.output or "bulkops" in result.output

@@ -12,7 +12,7 @@ from rich.text import Text
 from structlog.testing import capture_logs
 
 from bulkops.cli.display import _Planning, _Steady, every, planning, watching
-from bulkops.files.planner.phases import Phase
+from bulkops.rules.phases import Phase
 from tests.cli.test_standing import _STATUS
 
 _UP = "\x1b[1A"
@@ -79,7 +79,7 @@ def test_planning_tells_its_phase_its_rows_and_their_rate() -> None:
     first, second = written(console).splitlines()
 
     assert "reading the manifest, 2" in first
-    assert "reading the manifest, 3,000,000 rows, 1,500,000 a second, 2" in second
+    assert "reading the manifest, 3,000,000 rows, 1,500,000/s, 2" in second
     assert [("reading the manifest", 3_000_000, 1_500_000, 2.0)] == [
         (each["phase"], each["rows"], each["rows_per_second"], each["seconds"]) for each in logs
     ]

@@ -14,7 +14,7 @@ import typer
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from bulkops.cli import app
+from bulkops.cli import program
 from bulkops.cli.failing import wants_json
 from bulkops.cli.schema import VERSION, schema_of, verbs
 from bulkops.errors import BulkopsError, ExitCode
@@ -30,7 +30,7 @@ OPEN = {"row", "extra", "query", "body", "held", "verification"}
 
 def commands() -> dict[str, Any]:
     """Every verb with its command, those of a group by both words."""
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(program())
     found = {}
     for name, command in root.commands.items():
         group = getattr(command, "commands", None)
@@ -160,9 +160,9 @@ def test_json_is_asked_for_by_its_word(line: str, expected: bool) -> None:
 
 def test_schemas_are_printed() -> None:
     """`schema VERB` prints what programs validate with; alone it lists the verbs."""
-    run = CliRunner().invoke
-    assert schema_of("config show") == json.loads(run(app, ["schema", "config", "show"]).output)
-    listed = run(app, ["schema"]).output
+    run, whole = CliRunner().invoke, program()
+    assert schema_of("config show") == json.loads(run(whole, ["schema", "config", "show"]).output)
+    listed = run(whole, ["schema"]).output
     assert all(re.search(rf"^{verb} ", listed, re.MULTILINE) for verb in verbs())
 
 

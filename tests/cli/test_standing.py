@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from bulkops.cli.console import PlainConsole
 from bulkops.cli.display import _Planning
 from bulkops.cli.standing import facts, paragraphs, percent, picture
-from bulkops.files.planner.phases import Phase
+from bulkops.rules.phases import Phase
 
 _STATUS: dict[str, Any] = {
     "run": "runs/x",
@@ -159,8 +159,8 @@ def test_a_line_of_the_log_has_the_same_numbers() -> None:
 
 
 def test_planning_shows_its_phase_and_how_long_it_has_gone_on() -> None:
-    """With the rows, once they are counted; with a bar of the phases."""
-    times: Iterator[float] = iter([100.0, 112.0, 130.0])
+    """With the rows, once counted, and how fast they are read; with a bar of the phases."""
+    times: Iterator[float] = iter([100.0, 112.0, 120.0, 130.0])
     planning = _Planning(clock=lambda: next(times))
     console = Console(file=io.StringIO(), width=80, color_system=None)
     with console.capture() as before:
@@ -170,6 +170,10 @@ def test_planning_shows_its_phase_and_how_long_it_has_gone_on() -> None:
     with console.capture() as first:
         console.print(Group(planning.render()))
     assert first.get().strip().endswith("reading the manifest, 12 s")
+    planning.told(Phase.READING, 1_000_000)
+    with console.capture() as counted:
+        console.print(planning.render())
+    assert counted.get().strip().endswith("reading the manifest, 1,000,000 rows, 50,000/s, 20 s")
     planning.told(Phase.COMPARING, 1_000_000)
     with console.capture() as second:
         console.print(planning.render())

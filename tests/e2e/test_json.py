@@ -432,7 +432,7 @@ def test_what_goes_on_until_it_is_ended_says_where_it_is(alone: Bench) -> None:
         assert process.stdout is not None
         value = held("address", ("serve",), process.stdout.readline())
         assert value["url"].startswith("http://127.0.0.1:")
-    shown(alone, "run", "demo", "--rows", "200", "--dir", "demo")
+    shown(alone, "run", "demo", "--rows", "300", "--dir", "demo")
 
 
 def test_verbs_know_their_shapes() -> None:

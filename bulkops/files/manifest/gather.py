@@ -23,9 +23,10 @@ def gather(asked: Sequence[Path], *, file_format: Format | None = None) -> Manif
     The files of a pattern come sorted by name; `**` looks into folders, and names that begin
     with a dot are passed over unless spelled out. A path that is there is never a pattern.
     Raise `ManifestError` for a file that cannot be read, one that is named twice (by whatever
-    name), and a pattern that no file has.
+    name), one whose name is not UTF-8, and a pattern that no file has.
     """
     paths = [path for each in asked for path in _spelled_out(each)]
+    _refuse_unreadable_names(paths)
     _refuse_twice(paths)
     sources = tuple(inspect(path, file_format) for path in paths)
     if len(sources) == 1:
@@ -43,6 +44,15 @@ def _spelled_out(path: Path) -> list[Path]:
     if not files:
         raise ManifestError(f"{path}: no file has a name of this pattern, expected at least one")
     return files
+
+
+def _refuse_unreadable_names(paths: Sequence[Path]) -> None:
+    """Raise `ManifestError` for a name that neither the database nor a log could hold."""
+    for path in paths:
+        name = os.fsencode(path)
+        shown = name.decode("utf-8", "backslashreplace")
+        if shown.encode() != name:
+            raise ManifestError(f"{shown}: the name is not UTF-8; rename the file, then try again")
 
 
 def _refuse_twice(paths: Sequence[Path]) -> None:

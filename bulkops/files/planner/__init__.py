@@ -23,7 +23,6 @@ from bulkops.files.planner.batches import digest, write_plan
 from bulkops.files.planner.judge import mirrors
 from bulkops.files.planner.kinds import describe_kinds
 from bulkops.files.planner.pack import pack
-from bulkops.files.planner.phases import Phase, Told, nobody
 from bulkops.files.planner.refuse import find_circles, mark
 from bulkops.files.planner.rows import (
     id_columns,
@@ -37,6 +36,7 @@ from bulkops.files.planner.sound import sort_out
 from bulkops.files.planner.summary import Summary, summarise
 from bulkops.files.planner.wishes import compare
 from bulkops.rules.operations import OPS, SPECS
+from bulkops.rules.phases import Phase, Told, nobody
 from bulkops.rules.spec import CallLimits
 
 

@@ -69,6 +69,14 @@ def test_a_pattern_that_no_file_has_is_an_error(folder: Path) -> None:
         )
 
 
+def test_a_name_that_is_not_utf8_is_an_error(folder: Path) -> None:
+    """The database takes no such name, and no log could say it."""
+    path = folder / os.fsdecode(b"caf\xe9.csv")
+    path.write_text("op\n")
+    with pytest.raises(ManifestError, match=r"caf\\xe9\.csv: the name is not UTF-8"):
+        gather([path])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
