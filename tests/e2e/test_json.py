@@ -196,8 +196,8 @@ def test_a_fault_of_this_machine_is_an_error_too(alone: Bench) -> None:
 
 def test_a_path_that_is_no_text_is_told(alone: Bench) -> None:
     """Bytes that are no UTF-8 stand in JSON as what they are read as."""
-    name = b"non\xe9.csv".decode(errors="surrogateescape")
-    error = shown(alone, "failure", "plan", name, code=2)["error"]
+    name = b"non\xe9".decode(errors="surrogateescape")
+    error = shown(alone, "failure", "status", name, code=2)["error"]
     assert error["message"].startswith(name)
 
 
@@ -432,7 +432,7 @@ def test_what_goes_on_until_it_is_ended_says_where_it_is(alone: Bench) -> None:
         assert process.stdout is not None
         value = held("address", ("serve",), process.stdout.readline())
         assert value["url"].startswith("http://127.0.0.1:")
-    shown(alone, "run", "demo", "--rows", "300", "--dir", "demo")
+    shown(alone, "run", "demo", "--rows", "300", "--dir", "demo", code=3)
 
 
 def test_verbs_know_their_shapes() -> None:

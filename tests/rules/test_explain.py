@@ -50,10 +50,18 @@ def codes_of_python(path: Path, text: str) -> Iterator[str]:
 
 
 def constants(node: ast.AST | None) -> Iterator[str]:
-    for each in ast.walk(node) if node else ():
-        value = each.value if isinstance(each, ast.Constant) else None
-        if isinstance(value, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", value):
+    """Yield the words that an expression can come to; what is read by a key is not its key."""
+    match node:
+        case ast.Constant(str(value)) if re.fullmatch(r"[a-z]+(_[a-z]+)*", value):
             yield value
+        case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[_, *defaults]):
+            for each in (value, *defaults):
+                yield from constants(each)
+        case ast.Subscript(value=value):
+            yield from constants(value)
+        case ast.AST():
+            for each in ast.iter_child_nodes(node):
+                yield from constants(each)
 
 
 def names(node: ast.Assign) -> list[str]:
