@@ -163,6 +163,7 @@ class Carrier:
             going.extendleft(reversed(others))
             left, done_now = await self._carry_one(spec, batch, parcel)
             if done_now:
+                left = [relieved(each, done_now) for each in left]
                 going = deque(relieved(each, done_now) for each in going)
                 waiting = [relieved(each, done_now) for each in waiting]
             going.extend(left)

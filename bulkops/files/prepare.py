@@ -93,12 +93,20 @@ def prepare(
         digest = digest_asked(source, asked, config)
         run = choose(source, digest, config, run_dir=run_dir, new=new)
         if run.description.exists():
-            prepared = load(run)
-            refuse_if_stale(run, prepared.description, source, digest)
-            return prepared
+            return _found(run, source, digest)
         run.create()
         with run.locked():
+            # Another process may have planned it since.
+            if run.description.exists():
+                return _found(run, source, digest)
             return _plan(run, source, asked, config, digest=digest, told=told)
+
+
+def _found(run: RunDirectory, source: Input, digest: str) -> Prepared:
+    """Return a run that was prepared before, for the same wish."""
+    prepared = load(run)
+    refuse_if_stale(run, prepared.description, source, digest)
+    return prepared
 
 
 def load(run: RunDirectory) -> Prepared:

@@ -109,10 +109,17 @@ def _settle_flat(
         done, left = settle_item(spec, item, answer, _final(verdict), context)
         outcomes.extend(done)
         unprocessed.extend(left)
-    halt = (
-        Halt(answer.code, answer.message, answer.http_status) if verdict is Verdict.ABORT else None
-    )
-    return Settlement(gathered(outcomes), tuple(unprocessed), halt=halt)
+    if verdict is not Verdict.ABORT:
+        return Settlement(gathered(outcomes), tuple(unprocessed))
+    halt = Halt(answer.code, answer.message, answer.http_status)
+    told = [_kept_in_doubt(each, context) for each in outcomes]
+    return Settlement(gathered(told), tuple(unprocessed), halt=halt)
+
+
+def _kept_in_doubt(outcome: Outcome, context: Settling) -> Outcome:
+    """Return `unknown` for a line in doubt: a right that is missing now says nothing of before."""
+    doubtful = outcome.line in context.doubtful
+    return outcome._replace(status=Status.UNKNOWN) if doubtful else outcome
 
 
 def _final(verdict: Verdict) -> Verdict:

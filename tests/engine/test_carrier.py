@@ -132,6 +132,28 @@ async def test_one_half_tells_the_other_what_the_silent_call_did(
     }
 
 
+async def test_what_is_left_of_a_call_hears_what_the_rest_of_it_showed(tmp_path: Path) -> None:
+    """A line locked beside one that is removed only now was not removed by the silent call."""
+
+    def answer(ids: list[str]) -> tuple[int, Any]:
+        if len(server.calls) == 1:
+            return 503, {}
+        if len(ids) == 1:
+            nothing = {**said("INVALID_DATA", id="2"), "message": "relation not found"}
+            return 400, {"data": [nothing]}
+        return 207, {"data": [said("SUCCESS", id="1"), said("RECORD_LOCKED", id="2")]}
+
+    server = Server(answer)
+    async with serving(server, tmp_path / "log.jsonl", waits=PATIENT) as run:
+        locked = batch(2)
+        left = await run.carrier.carry(Load(locked))
+        left = await run.carrier.carry(Load(locked, due_now(left)))
+        assert await run.carrier.carry(Load(locked, due_now(left))) == ()
+    assert {101: "succeeded", 102: "unchanged"} == {
+        line: status for line, (status, _) in run.outcomes.items()
+    }
+
+
 async def test_a_parcel_that_is_not_due_is_handed_back_as_it_was(tmp_path: Path) -> None:
     """A load comes back for its first parcel; the others keep their time."""
     server = Server(done)

@@ -641,6 +641,14 @@ def test_an_abort_fails_the_call_and_halts_its_group() -> None:
     assert expected == (result.halt.code, result.halt.message, result.halt.http_status)
 
 
+def test_an_abort_says_nothing_of_a_silent_call_before() -> None:
+    """What that call did is not known, whatever right is missing now: a later run asks again."""
+    body = said("NO_PERMISSION", "Permission denied to delete records")
+    result = settled("unlink", 403, body, operation(1, 11), operation(2, 12), doubtful={2})
+    assert places(result) == {1: Status.FAILED, 2: Status.UNKNOWN}
+    assert result.halt is not None
+
+
 @pytest.mark.parametrize(
     ("code", "limit"), [("LIMIT_EXCEEDED", 2), ("UNABLE_TO_PARSE_DATA_TYPE", None)]
 )

@@ -62,6 +62,8 @@ class Sent:
         batches = calls + (np.repeat(gaps << _BITS, lengths) | (told & _LOW))
         if len(calls) and (int(calls.min()) < 1 or int(batches.min()) < 0):
             raise ValueError("numbers of calls begin with 1, and those of batches with 0")
+        if int(calls.max(initial=0)) >> 8 * self._first.itemsize:
+            raise ValueError("a number of a call is too large to be one of ours")
         self._reach(int(batches.max(initial=0)))
         first = np.frombuffer(self._first, dtype=self._first.typecode)
         # Where several calls are of one batch, all write down who they are, and one stays.

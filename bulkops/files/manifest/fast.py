@@ -165,7 +165,8 @@ def _read_jsonl(
     columns = jsonl_columns(layout)
     if layout.used.issuperset(usual):
         columns["extra"] = f"CASE WHEN {unusual} THEN {columns['extra']} END"
-    odd = f"({odd_json('json::VARCHAR', 'keys')} OR strlen(json::VARCHAR) > {LONGEST_LINE})"
+    # The exact reader counts the end of the line too.
+    odd = f"({odd_json('json::VARCHAR', 'keys')} OR strlen(json::VARCHAR) > {LONGEST_LINE - 2})"
     with _counting(source, heard) as counting:
         rows = store(
             connection,

@@ -249,3 +249,19 @@ def test_plain_files_are_read_fast(reader: Reader) -> None:
         assert not reader.read(content).exact
     for content in (b'{"a":[1,{"b":null}]}\n{"c":"\\u00e9"}', b"{}\n"):
         assert not reader.read(content, "m.jsonl").exact
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{":":NaN,"op":"tag"}',
+        b'{"record_id":1e3,":":":","op":"tag"}',
+        b'{":":1.50,"op":"tag"}',
+        b'{"op":"' + b"x" * (1_000_000 - 9) + b'"}',
+    ],
+    ids=["not a number", "an id", "as it stands", "as long as can be"],
+)
+def test_what_looks_plain_and_is_not_is_read_alike(reader: Reader, odd: bytes) -> None:
+    """A key that is a colon, and a line whose end makes it too long, mislead no reading."""
+    source = inspect(reader.write(b'{"op":"tag"}\n' + odd + b"\n", "manifest.jsonl"))
+    reader.both(source)
