@@ -45,6 +45,11 @@ class ExitCode(IntEnum):
         """What it says, for people."""
         return _MEANINGS[self]
 
+    @classmethod
+    def known(cls, said: object) -> ExitCode | None:
+        """Return the code that a log says; `None` for none, or one of a later version."""
+        return cls(said) if isinstance(said, int) and said in set(cls) else None
+
 
 _MEANINGS: Final[Mapping[ExitCode, str]] = {
     ExitCode.OK: "every line is in its wanted state",

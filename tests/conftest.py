@@ -1,5 +1,8 @@
 """
 What holds for all tests: none is timed, none hears the log of another, programs hear Ctrl-C.
+
+Laws are tried on the same examples each time, so that a change fails by its own fault; with
+`--hypothesis-profile search` they are tried on new ones.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ import pytest
 import structlog
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("search", deadline=None)
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

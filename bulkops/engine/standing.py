@@ -62,11 +62,10 @@ def by_log(run: RunDirectory) -> dict[str, Any]:
     begun = run.checkpoint.exists()
     finished = begun and progress.finished
     note = last_note(run) if begun else {}
-    # A later version may end in ways of its own.
-    code = note["exit"] if note.get("exit") in set(ExitCode) else None
+    code = ExitCode.known(note.get("exit"))
     if code is None and finished:
         # Logs of earlier versions do not say it, but the lines of a finished run do.
-        code = int(final_code(tally))
+        code = final_code(tally)
     counts = {key: each for key, each in tally.to_json().items() if key not in _OF_A_PROCESS}
     return {
         "v": SCHEMA_VERSION,
@@ -76,5 +75,5 @@ def by_log(run: RunDirectory) -> dict[str, Any]:
         "settled": len(progress.settled),
         "scheduled": len(progress.jobs),
         "stopped_because": "" if note.get("event") == "run.started" else progress.stop,
-        "exit": code,
+        "exit": None if code is None else int(code),
     }

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import duckdb
 import orjson
 
+from bulkops.files.database import fetched
 from bulkops.files.inputs import parts_in
 from bulkops.files.manifest.apostrophes import MARK, guarded
 from bulkops.files.outcomes import PLACE, UNFINISHED, members_of, opened, where_sql
@@ -69,13 +70,12 @@ def write_failed(
             result = connection.execute(
                 f"SELECT {', '.join(picked)} FROM told {where_sql(statuses)} ORDER BY told.line"
             )
-            while rows := result.fetchmany(5000):
-                for row in rows:
-                    cells = _own_cells(row[6:], known, kept, ours)
-                    if row[5] is not None and raw in kept:
-                        cells[kept.index(raw)] = row[5]
-                    between_cells = [row[5]] * (raw in between) + list(row[3:5]) * bool(places)
-                    yield [*cells, *between_cells, *row[:3]]
+            for row in fetched(result, at_once=5000):
+                cells = _own_cells(row[6:], known, kept, ours)
+                if row[5] is not None and raw in kept:
+                    cells[kept.index(raw)] = row[5]
+                between_cells = [row[5]] * (raw in between) + list(row[3:5]) * bool(places)
+                yield [*cells, *between_cells, *row[:3]]
 
         header = [*kept, *between, *told]
         number = _write_records(file, header, records(), marked=False)

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import orjson
 
-from bulkops.files.database import connect, room_of
+from bulkops.files.database import connect, fetched, room_of
 from bulkops.files.inputs import parts_in
 from bulkops.files.manifest.apostrophes import guarded_sql
 from bulkops.files.manifest.places import file_line_sql, file_sql
@@ -162,16 +162,13 @@ def read_outcomes(
             f"SELECT {', '.join(columns)}, fields, extra FROM told {where} "
             f"AND told.line > {after} ORDER BY told.line {limit}"
         )
-        while rows := result.fetchmany(5000):
-            for row in rows:
-                found = {
-                    name: value
-                    for name, value in zip(columns, row, strict=False)
-                    if value is not None
-                }
-                if row[-1] is not None or row[-2] is not None:
-                    found["extra"] = {**members_of(row[-2]), **members_of(row[-1])}
-                yield found
+        for row in fetched(result, at_once=5000):
+            found = {
+                name: value for name, value in zip(columns, row, strict=False) if value is not None
+            }
+            if row[-1] is not None or row[-2] is not None:
+                found["extra"] = {**members_of(row[-2]), **members_of(row[-1])}
+            yield found
 
 
 def copy_outcomes(

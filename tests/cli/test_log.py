@@ -26,10 +26,9 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """Leave structlog as it was found."""
+    """Leave the context of structlog as it was found."""
     with structlog.contextvars.bound_contextvars():
         yield
-    structlog.reset_defaults()
 
 
 def logged(

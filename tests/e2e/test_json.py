@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import structlog
 
 import bulkops
 from bulkops.cli import main
@@ -121,9 +120,7 @@ Here = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def here(
-    alone: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Here]:
+def here(alone: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """
     Return what runs the program's own `main` in this process: exit code, output, and errors.
 
@@ -144,8 +141,7 @@ def here(
         printed = capsys.readouterr()
         return int(leaving.value.code or 0), printed.out, printed.err
 
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 @pytest.mark.parametrize("verb", sorted(FAILURES))

@@ -101,7 +101,7 @@ class Figures:
         ends = [note for note in self.notes if note.event in _ENDS]
         said = ends[-1].facts.get("exit") if ends else None
         if said is not None:
-            return ExitCode(said) if said in set(ExitCode) else None
+            return ExitCode.known(said)
         if not self.finished:
             return None
         return ExitCode.INCOMPLETE if self.unwanted else ExitCode.OK

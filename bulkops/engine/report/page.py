@@ -12,15 +12,14 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bulkops.engine.report import pictures, tables, words
+from bulkops.engine.report import pictures, tables
 from bulkops.engine.report.figures import SHOWN_ROWS, Figures
+from bulkops.engine.report.templates import templates_of
 from bulkops.model import Status
-from bulkops.rules.explain import explain
 from bulkops.version import __version__
 
 #: What each status means, as the README says it.
@@ -46,7 +45,7 @@ def render(figures: Figures, *, links: Mapping[str, str], made_at: float) -> str
     """
     style, script = _asset("report.css"), _asset("report.js")
     return (
-        _environment()
+        templates_of("bulkops.engine.report")
         .get_template("report.html.j2")
         .render(
             figures=figures,
@@ -82,24 +81,3 @@ def _policy(style: str, script: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bulkops.engine.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters.update(
-        number=words.number, duration=words.duration, when=words.when, sentence=words.sentence
-    )
-    environment.globals.update(share=words.share, explain=explain)
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """Write control characters out; escaping comes after."""
-    return value if isinstance(value, Markup) else words.plain(value)

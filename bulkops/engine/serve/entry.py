@@ -163,8 +163,7 @@ def _with_end(entry: Entry, run: RunDirectory) -> Entry:
     note = last_note(run)
     changed = _changed(run.checkpoint) or 0.0
     entry = replace(entry, started=_first_time(run), active=changed, state="unfinished")
-    told = note.get("exit")
-    code = told if told in set(ExitCode) else None
+    code = ExitCode.known(note.get("exit"))
     match note.get("event"):
         case "run.finished":
             if code is None and entry.counted:
@@ -178,11 +177,11 @@ def _with_end(entry: Entry, run: RunDirectory) -> Entry:
             return entry
 
 
-def _code(entry: Entry) -> int:
+def _code(entry: Entry) -> ExitCode:
     """Return with which exit code a run must have finished that has these counts."""
     wanted = {*WANTED, Status.DUPLICATE}
     good = all(Status(status) in wanted for status in entry.statuses)
-    return int(ExitCode.OK if good else ExitCode.INCOMPLETE)
+    return ExitCode.OK if good else ExitCode.INCOMPLETE
 
 
 def _first_time(run: RunDirectory) -> float | None:

@@ -15,18 +15,18 @@ from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from bulkops.engine.report import words as spoken
 from bulkops.engine.report.page import MEANINGS
+from bulkops.engine.report.templates import templates_of
 from bulkops.engine.serve import words
 from bulkops.engine.serve.entry import moment
 from bulkops.engine.serve.listing import Listing
 from bulkops.engine.serve.looks import Look
 from bulkops.engine.serve.words import Said
 from bulkops.model import Status
-from bulkops.rules.explain import explain
 from bulkops.version import __version__
 
 #: Runs on a page of the list.
@@ -136,26 +136,9 @@ def _counts(listing: Listing) -> Sequence[tuple[int, Said]]:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bulkops.engine.serve", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters.update(
-        number=spoken.number,
-        duration=spoken.duration,
-        when=spoken.when,
-        sentence=spoken.sentence,
-        moment=moment,
-        quoted=_quoted,
-        coded=_coded,
-    )
+    environment = templates_of("bulkops.engine.serve")
+    environment.filters.update(moment=moment, quoted=_quoted, coded=_coded)
     environment.globals.update(
-        share=spoken.share,
-        explain=explain,
         state_of=words.state_of,
         parts_of=words.parts_of,
         unwanted=words.unwanted,
@@ -182,8 +165,3 @@ def _coded(text: str) -> Markup:
         return escape("`".join(parts))
     tags = (Markup("{}"), Markup("<code>{}</code>"))
     return Markup("").join(tags[at % 2].format(part) for at, part in enumerate(parts))
-
-
-def _shown(value: Any) -> Any:
-    """Write control characters out; escaping comes after."""
-    return value if isinstance(value, Markup) else spoken.plain(value)

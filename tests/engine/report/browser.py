@@ -64,9 +64,11 @@ class Page:
 
     def open(self, address: str) -> None:
         """Open an address and wait until it is loaded."""
-        self.events.clear()
-        self.ask("Page.navigate", url=address)
-        self.wait_for_load()
+        # The page before may still be asking a server that has ended; what it says is not ours.
+        for each in ("about:blank", address):
+            self.events.clear()
+            self.ask("Page.navigate", url=each)
+            self.wait_for_load()
         # A turn of the page's own loop: what its scripts had to say is said.
         self.value("new Promise(done => requestAnimationFrame(() => done(1)))")
 
