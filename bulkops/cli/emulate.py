@@ -5,6 +5,7 @@ The verb `emulator`: an organisation that is not there, over real sockets.
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from pathlib import Path
 from typing import Annotated
@@ -83,8 +84,20 @@ def emulator(
                 announce=_announce_json if as_json else say,
             )
         )
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise UsageError(_words(error, host, port)) from error
+    except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _words(error: OSError, host: str, port: int) -> str:
+    """Return what the system refused, and what to do where that is known."""
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {host} cannot be listened on: another program listens there; --port "
+            "names another, and --port 0 takes any free one"
+        )
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def _announce_json(url: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.call import Refused
 from bulkops.emulator.envelope import refuse
-from bulkops.emulator.limits import ALLOWANCES
+from bulkops.emulator.limits import ALLOWANCES, VIEW_PRICE
 from bulkops.emulator.state.organisation import Organisation
 from bulkops.emulator.state.world import Caller, World
 
@@ -60,13 +60,18 @@ def _bad_token() -> Refused:
     return refuse(401, "INVALID_TOKEN", "invalid oauth token")
 
 
-def charge(caller: Caller, *, revoked: bool, now: float) -> None:
-    """Take a credit for the call; refuses a token that has expired or is `revoked` just now."""
+def price(query: str, *, is_complex: bool) -> int:
+    """Credits of a call."""
+    return VIEW_PRICE if is_complex and "cvid=" in query else 1
+
+
+def charge(caller: Caller, *, revoked: bool, cost: int, now: float) -> None:
+    """Take the credits for the call; refuses a token that has expired or is `revoked` just now."""
     if revoked:
         caller.client.revoke_issued()
     if revoked or not caller.client.accepts(caller.token, now):
         raise _bad_token()
-    caller.organisation.credits.spend(1, now)
+    caller.organisation.credits.spend(cost, now)
 
 
 def credits_allowed(behaviour: Behaviour, organisation: Organisation) -> int:

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from bulkops.emulator.catalogue import VERSIONS
+
+_PATHS = sorted(version.path for version in VERSIONS.values())
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "item_order": ("request", "reversed", "shuffled"),
     "unknown_link_id": ("by_status", "id", "json_path"),
@@ -82,6 +85,8 @@ class Behaviour:
     territories_per_record: int = 10
     #: a territory call of this many records or more is scheduled; 0: never
     offload_from: int = 1
+    #: share of the items of a scheduled call that are scheduled; the others are done at once
+    offload_ratio: float = 1.0
     #: seconds until a job ends
     job_seconds: float = 5.0
     #: a job ends after so many looks by feature info instead; 0: by time
@@ -92,6 +97,8 @@ class Behaviour:
     job_failure_ratio: float = 0.0
     #: share of jobs that never end
     job_stuck_ratio: float = 0.0
+    #: success text of removing territories at once; "": by version
+    removal_message: str = ""
     #: text of ALREADY_SCHEDULED
     already_scheduled_message: str = (
         "You are trying to {action} the record(s) while a job is already scheduled."
@@ -114,6 +121,8 @@ class Behaviour:
     #: what removing an absent role says; by_history: "contact role not deleted" if a call
     #: removed it, else "relation not found"
     absent_contact_role: str = "by_history"
+    #: status of a mixed result of contact roles; None: `mixed_status`
+    contact_roles_mixed_status: int | None = None
     #: first version that knows the bulk PUT of contact roles
     contact_roles_bulk_from: int = 8
 
@@ -131,6 +140,8 @@ class Behaviour:
     missing_record_status: int = 204
     #: rows that can be read by `page`
     page_wall: int = 2000
+    #: records of a module that can be read by `page_token`; 0: all
+    page_token_wall: int = 100_000
     #: seconds a page token lives
     page_token_life_s: float = 86_400.0
 
@@ -156,7 +167,9 @@ class Behaviour:
         known = {each.name for each in fields(self)}
         for name, value in knobs.items():
             if name not in known:
-                raise ValueError(f"behaviour knob {name!r}: unknown; known are {sorted(known)}")
+                raise ValueError(
+                    f"behaviour knob {name!r}: unknown; known are {', '.join(sorted(known))}"
+                )
             _check(name, value, getattr(_DEFAULT, name))
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -183,7 +196,8 @@ def _check(name: str, value: object, default: object) -> None:
     elif isinstance(default, str):
         good, expected = isinstance(value, str), "a text"
     else:
-        good, expected = isinstance(value, list | tuple), "a list of texts"
+        good = isinstance(value, list | tuple) and all(each in _PATHS for each in value)
+        expected = f"a list of {_PATHS}"
     if not good:
         raise ValueError(f"behaviour knob {name}: found {value!r}, expected {expected}")
 

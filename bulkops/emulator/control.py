@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from bulkops.emulator.faults import Fault
+from bulkops.emulator.intake import read_body
 from bulkops.emulator.ledger import Counters, Ledger
 from bulkops.emulator.service import Service
 from bulkops.emulator.state.jobs import Job
@@ -47,7 +48,7 @@ def _json(data: Any, status: int = 200) -> web.Response:
 
 
 async def _body(request: web.BaseRequest) -> Any:
-    return orjson.loads(await request.read())
+    return orjson.loads(await read_body(request))
 
 
 async def _get_world(service: Service, _: web.BaseRequest) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.clock import Clock
 from bulkops.emulator.control import PREFIX, serve_control
 from bulkops.emulator.faults import Fault, FaultPlan
+from bulkops.emulator.intake import plain_path
 from bulkops.emulator.ledger import Counters, Ledger
 from bulkops.emulator.service import Service
 from bulkops.emulator.state.clients import Client
@@ -100,6 +101,8 @@ class Emulator:
 
     def _answer(self, request: web.BaseRequest) -> Coroutine[Any, Any, web.StreamResponse]:
         path, _, query = request.raw_path.partition("?")
+        if path[:1] != "/" or path[:2] == "//":
+            path = plain_path(path)
         if path.startswith(PREFIX):
             return serve_control(self.service, request)
         if path == TOKEN_PATH and request.method == "POST":

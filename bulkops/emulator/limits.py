@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 DAY_S = 86_400.0
 BUCKET_S = 60.0
+#: Credits of reading records of a custom view; other calls cost one.
+VIEW_PRICE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,25 @@ class Allowance:
         return min(earned, self.credits_most) if self.credits_most else earned
 
 
+_STANDARD = Allowance(10, 50_000, 250, 100_000)
+_ENTERPRISE = Allowance(20, 50_000, 1_000, 5_000_000)
+_ULTIMATE = Allowance(25, 50_000, 2_000, 0)
+_BIGIN = Allowance(5, 50_000, 250, 100_000)
+
 #: The edition table of the page above. "bigin-*" has documented credits and assumed concurrency.
 ALLOWANCES = {
     "free": Allowance(5, 5_000, 0, 5_000),
-    "standard": Allowance(10, 50_000, 250, 100_000),
+    "starter": _STANDARD,
+    "standard": _STANDARD,
     "professional": Allowance(15, 50_000, 500, 3_000_000),
-    "enterprise": Allowance(20, 50_000, 1_000, 5_000_000),
-    "ultimate": Allowance(25, 50_000, 2_000, 0),
+    "enterprise": _ENTERPRISE,
+    "zoho-one": _ENTERPRISE,
+    "ultimate": _ULTIMATE,
+    "crm-plus": _ULTIMATE,
     "bigin-free": Allowance(5, 5_000, 0, 5_000),
-    "bigin-express": Allowance(5, 50_000, 250, 100_000),
-    "bigin-premier": Allowance(5, 50_000, 250, 100_000),
+    "bigin-express": _BIGIN,
+    "bigin-premier": _BIGIN,
+    "bigin-zoho-one": _BIGIN,
 }
 
 

@@ -18,6 +18,7 @@ from bulkops.emulator.envelope import bad_url, refuse
 from bulkops.emulator.handlers import (
     about,
     contact_roles,
+    counting,
     feature_info,
     metadata,
     reading,
@@ -61,6 +62,7 @@ _ROLES: Methods = {
     "PUT": Route("roles.set", contact_roles.set_many),
     "DELETE": Route("roles.remove", contact_roles.remove_many),
 }
+_ROLES_KNOWN: Methods = {"GET": Route("roles.known", contact_roles.read_known)}
 _ROLES_ONE: Methods = {
     "GET": Route("roles.read.single", contact_roles.read_one),
     "PUT": Route("roles.set.single", contact_roles.set_one),
@@ -79,6 +81,7 @@ _RECORD_ACTIONS: Mapping[str, Methods] = {
         "POST": Route("territories.assign.single", record_territories.assign_one)
     },
     "get_feature_specific_info": {"GET": Route("feature_info.single", feature_info.look_one)},
+    "get_related_records_count": {"POST": Route("related.count", counting.count)},
 }
 _TERRITORIES: Methods = {
     "GET": Route("territories.read", territories.read_many),
@@ -89,7 +92,12 @@ _TERRITORY: Methods = {
     "DELETE": Route("territory.remove.single", territory_deletion.delete_one),
 }
 _CHILDREN: Methods = {"GET": Route("territories.children", territories.read_children)}
-_TRANSFER: Methods = {"POST": Route("territory.delete", territory_deletion.transfer_many)}
+_TERRITORY_ACTIONS: Mapping[str, Methods] = {
+    "transfer_and_delete": {"POST": Route("territory.delete", territory_deletion.transfer_many)},
+    "scheduled_run_rule_jobs": {
+        "GET": Route("territories.rule_job", territories.read_rule_job),
+    },
+}
 _TRANSFER_ONE: Methods = {"POST": Route("territory.delete.single", territory_deletion.transfer_one)}
 _APIS: Methods = {"GET": Route("apis", about.apis)}
 _ORG: Methods = {"GET": Route("org", about.organisation)}
@@ -147,8 +155,8 @@ def _of_territories(path: tuple[str, ...]) -> Methods | None:
     match path[1:]:
         case ("territories",):
             return _TERRITORIES
-        case ("territories", "actions", "transfer_and_delete"):
-            return _TRANSFER
+        case ("territories", "actions", action):
+            return _TERRITORY_ACTIONS.get(action)
         case ("territories", territory) if _ID.fullmatch(territory):
             return _TERRITORY
         case ("territories", territory, "__child_territories") if _ID.fullmatch(territory):
@@ -166,6 +174,8 @@ def _of_records(path: tuple[str, ...], *, crm: bool, external: bool) -> Methods 
         return _ACTIONS.get(path[2]) if crm else None
     if shape == "name/id/actions/name":
         return _RECORD_ACTIONS.get(path[3]) if crm else None
+    if crm and path == ("Contacts", "roles"):
+        return _ROLES_KNOWN
     if crm and path[0] == "Deals" and path[2:3] == ("Contact_Roles",):
         return {"name/id/name": _ROLES, "name/id/name/id": _ROLES_ONE}.get(shape)
     return _SHAPES.get(shape)

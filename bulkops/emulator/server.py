@@ -67,6 +67,8 @@ async def serve(
         log.info("emulator.stopped", calls=len(emulator.ledger))
     finally:
         gc.set_threshold(*threshold)
+        # What stays frozen is not freed at exit either, and extension modules report it as leaked.
+        gc.unfreeze()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
 

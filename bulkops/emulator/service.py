@@ -19,16 +19,17 @@ from typing import Final
 from aiohttp import web
 from aiohttp.hdrs import AUTHORIZATION
 
-from bulkops.emulator.admission import admitted, charge, credit_headers
+from bulkops.emulator.admission import admitted, charge, credit_headers, price
 from bulkops.emulator.arrival import Arrival, parse_query
 from bulkops.emulator.behaviour import Behaviour
 from bulkops.emulator.call import Answer, Call, Refused
 from bulkops.emulator.clock import Clock
-from bulkops.emulator.faults import Fault, FaultKind, FaultPlan
-from bulkops.emulator.faults.shaping import named_ids, order_items, reshape, status_answer
+from bulkops.emulator.faults import Fault, FaultPlan
+from bulkops.emulator.faults.shaping import named_ids, order_items, reshape
 from bulkops.emulator.faults.striking import after_work, instead_of_work, locked_ids, revokes
 from bulkops.emulator.handlers import oauth
 from bulkops.emulator.handlers.external_ids import HEADER as EXTERNAL_HEADER
+from bulkops.emulator.intake import address_of, form_in, read_body
 from bulkops.emulator.ledger import Counters, Ledger, LedgerRow
 from bulkops.emulator.limits import InFlight
 from bulkops.emulator.routing import Resolved, resolve
@@ -62,7 +63,7 @@ class Service:
         self, request: web.BaseRequest, path: str, query: str
     ) -> web.StreamResponse:
         """Answer one call to the API."""
-        body = await request.read() if request.can_read_body else b""
+        body = await read_body(request)
         arrival = self._arrive(request, path, query, body)
         resolved: Resolved | Refused
         try:
@@ -72,6 +73,7 @@ class Service:
         except Refused as refused:
             resolved, kind, is_complex = refused, "refused", False
         faults: Sequence[Fault] = ()
+        cost = price(query, is_complex=is_complex)
         try:
             caller = admitted(
                 self.world,
@@ -81,12 +83,13 @@ class Service:
                 now=arrival.time,
             )
             faults = self._strike(arrival) if self.faults else ()
-            charge(caller, revoked=bool(faults) and revokes(faults), now=arrival.time)
+            revoked = bool(faults) and revokes(faults)
+            charge(caller, revoked=revoked, cost=cost, now=arrival.time)
         except Refused as refused:
             self.counters.refused_429 += refused.answer.status == 429
             self._record(arrival, kind, refused.answer, faults)
             return await deliver(request, refused.answer)
-        self.counters.credits += 1
+        self.counters.credits += cost
         latency = self._latency(faults) if faults or self.behaviour.latency_median_s else 0.0
         if latency:
             gauges = (self.in_flight, *caller.client.gauges(is_complex=is_complex))
@@ -97,7 +100,7 @@ class Service:
             self.in_flight.visit()
             caller.client.visit(is_complex=is_complex)
             answer = self._work(arrival, resolved, caller, faults, now=arrival.time)
-        self._settle_credits(caller, answer)
+        self._settle_credits(caller, answer, cost=cost)
         self._record(arrival, kind, answer, faults)
         return await deliver(request, answer)
 
@@ -105,26 +108,24 @@ class Service:
         self, request: web.BaseRequest, path: str, query: str
     ) -> web.StreamResponse:
         """Answer one call to the accounts server."""
-        body = await request.read() if request.can_read_body else b""
+        body = await read_body(request)
         arrival = self._arrive(request, path, query, body)
         faults = self.faults.strike(method=arrival.method, path=path) if self.faults else []
         delay = self.clock.wall_seconds(sum(each.delay_s for each in faults))
         if delay:
             await asyncio.sleep(delay)
-        for fault in faults:
-            if fault.kind is FaultKind.STATUS:
-                answer = status_answer(fault)
-                self._record(arrival, "token", answer, faults)
-                return await deliver(request, answer)
-        answer = oauth.token(
-            world=self.world,
-            behaviour=self.behaviour,
-            form={**parse_query(query), **parse_query(body.decode(errors="replace"))},
-            api_domain=f"{request.scheme}://{request.host}",
-            now=self.clock.now(),
-            chance=self._chance,
-        )
-        self.counters.tokens_issued += len(answer.changed)
+        answer = instead_of_work(faults)
+        if answer is None:
+            answer = oauth.token(
+                world=self.world,
+                behaviour=self.behaviour,
+                form={**parse_query(query), **form_in(request, body)},
+                api_domain=address_of(request),
+                now=self.clock.now(),
+                chance=self._chance,
+            )
+            self.counters.tokens_issued += oauth.is_token(answer)
+            answer = after_work(answer, faults)
         self._record(arrival, "token", answer, faults)
         return await deliver(request, answer)
 
@@ -148,10 +149,10 @@ class Service:
             named = named_ids(arrival.path, arrival.query, arrival.body)
         return self.faults.strike(method=arrival.method, path=arrival.path, named=named)
 
-    def _settle_credits(self, caller: Caller, answer: Answer) -> None:
+    def _settle_credits(self, caller: Caller, answer: Answer, *, cost: int) -> None:
         if answer.status >= 400 and not self.behaviour.failures_cost_credits:
-            caller.organisation.credits.spend(-1, self.clock.now())
-            self.counters.credits -= 1
+            caller.organisation.credits.spend(-cost, self.clock.now())
+            self.counters.credits -= cost
         headers = credit_headers(self.behaviour, caller.organisation)
         if headers:
             answer.headers = {**(answer.headers or {}), **headers}

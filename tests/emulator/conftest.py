@@ -95,6 +95,7 @@ async def start() -> AsyncIterator[Start]:
 
         async def starter(
             seed: Mapping[str, Any] | World | None = None,
+            /,
             *,
             faults: list[Fault] | None = None,
             clock: Clock | None = None,

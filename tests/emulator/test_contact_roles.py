@@ -139,6 +139,23 @@ async def test_read_roles(start: Start) -> None:
     assert (one.status, one.items[0]["id"], none.status, none.raw) == (200, "11", 204, b"")
 
 
+async def test_the_roles_there_are(start: Start) -> None:
+    """`GET /Contacts/roles`, by which clients find the id of a role; none is 204."""
+    client = await start(SEED)
+    bare = await start({"records": {"Contacts": ["1"]}})
+
+    known = await client.get("/crm/v8/Contacts/roles")
+    none = await bare.get("/crm/v8/Contacts/roles")
+
+    assert [(each["id"], each["name"]) for each in known.body["contact_roles"]] == list(
+        SEED["roles"].items()
+    )
+    assert [each["sequence_number"] for each in known.body["contact_roles"]] == [
+        *range(1, 1 + len(SEED["roles"]))
+    ]
+    assert (none.status, none.raw) == (204, b"")
+
+
 @pytest.mark.parametrize("module", ["Deals", "Contacts"])
 async def test_rights_on_deals_and_contacts_are_needed(start: Start, module: str) -> None:
     """403 names the module that may not be touched."""

@@ -212,6 +212,12 @@ LINK = [
     Row("PUT", RELATED, 400, "UNABLE_TO_PARSE_DATA_TYPE", FORMAT, body=b"{"),
     Row("PUT", RELATED, 401, *SCOPE, body=data({"id": "11"}),
         scopes=("ZohoCRM.modules.Leads.READ",)),
+    Row("PUT", f"{RELATED}/11", 400, "LIMIT_EXCEEDED",
+        "Limit Exceeded, You cannot give more than 1 records",
+        {"limit": 1, **at("$.data", "data")}, body=data({}, {})),
+    Row("PUT", RELATED, 400, "LIMIT_EXCEEDED",
+        "Limit Exceeded, You cannot give more than 100 records",
+        {"limit": 100, **at("$.data", "data")}, body=data(*[{"id": "11"}] * 101)),
     Row("PUT", "/bigin/v1/Products/21/Contacts", 202, "INVALID_DATA", BAD_ID, at("$.data[0].id"),
         body=data({"id": "99"}), wrapped=True),
     Row("PUT", "/bigin/v1/Products/21/Contacts", 202, "MANDATORY_NOT_FOUND", NO_FIELD,
@@ -273,6 +279,9 @@ RECORD_TERRITORIES = [
     Row("POST", REMOVE, 400, "INVALID_DATA", "invalid data",
         {**at("$.data[0].Territories", "Territories"), "maximum_length": 100},
         body=data(named("61", *range(200, 301)))),
+    Row("POST", REMOVE, 400, "INVALID_DATA", "invalid data",
+        {**at("$.data[1].Territories", "Territories"), "maximum_length": 100},
+        body=data(named("61", "101"), named("62", *range(200, 301)))),
     Row("POST", REMOVE, 400, "LIMIT_EXCEEDED",
         "Limit Exceeded, You cannot give more than 10 records",
         {"limit": 10, **at("$.data", "data")}, body=data(*[named("61", "101")] * 11)),
@@ -366,6 +375,11 @@ CONTACT_ROLES = [
     Row("DELETE", f"{ROLES}/51", 403, "NO_PERMISSION", "Permission denied to delete records",
         {"permissions": ["Crm_Implied_View_Contacts"]}, rights={"denied": ["Contacts.delete"]}),
     Row("DELETE", f"{ROLES}/51", 401, *SCOPE, scopes=("ZohoCRM.modules.deals.ALL",)),
+    Row("DELETE", "/crm/v8/Deals/49/Contact_Roles/51", 401, *SCOPE,
+        scopes=("ZohoCRM.modules.deals.ALL",)),
+    Row("DELETE", "/crm/v8/Deals/49/Contact_Roles/51", 403, "NO_PERMISSION",
+        "Permission denied to delete records", {"permissions": ["Crm_Implied_View_Contacts"]},
+        rights={"denied": ["Contacts.delete"]}),
 ]  # fmt: skip
 
 
@@ -429,6 +443,29 @@ async def check_territory(start: Start, row: Row) -> None:
 async def test_errors_of_deleting_territories(start: Start, row: Row) -> None:
     """https://www.zoho.com/crm/developer/docs/api/v7/transfer-delete-territories.html"""
     await check_territory(start, row)
+
+
+PAGES = [
+    Row("GET", "/crm/v8/Leads?fields=id&page=3&per_page=2", 400,
+        "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
+        "You can only get the first 4 records without using page_token param", {"limit": 4},
+        knobs={"page_wall": 4}),
+    Row("GET", "/crm/v8/Leads?fields=id&per_page=201", 400, "LIMIT_EXCEEDED",
+        "Limit Exceeded, You cannot give more than 200 as per_page",
+        {"limit": 200, "param_name": "per_page"}),
+    Row("GET", "/crm/v8/Leads", 400, "REQUIRED_PARAM_MISSING", MISSING, {"param_name": "fields"}),
+    Row("GET", f"{RELATED}", 400, "REQUIRED_PARAM_MISSING", MISSING, {"param_name": "fields"}),
+    Row("GET", f"{RELATED}?fields=id&ids={HUNDRED_AND_ONE}", 400, "LIMIT_EXCEEDED", LIMIT,
+        {"limit": "100", "param_name": "ids"}),
+    Row("GET", f"{TERRITORIES}/actions/scheduled_run_rule_jobs", 400, "REQUIRED_PARAM_MISSING",
+        MISSING, {"param_name": "job_id"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", PAGES, ids=lambda row: row.code)
+async def test_errors_of_reading(start: Start, row: Row) -> None:
+    """https://www.zoho.com/crm/developer/docs/api/v7/get-related-records.html"""
+    await check(start, row)
 
 
 TOKENS = [

@@ -74,6 +74,20 @@ async def test_plain_relations(start: Start) -> None:
     assert (again.status, again.items[0]["message"]) == (400, "relation not found")
 
 
+async def test_items_without_a_record_fail_alone(start: Start) -> None:
+    """One that names nobody, one that names nothing and one that is no object; the rest is done."""
+    client = await start(SEED)
+
+    reply = await send(
+        client, "PUT", "Leads/lead-1/Campaigns",
+        {"Code": "autumn"}, {"id": "31"}, 7, {"Code": "spring"}, external=CAMPAIGNS,
+    )  # fmt: skip
+
+    assert (reply.status, reply.codes) == (
+        207, ["INVALID_DATA", "MANDATORY_NOT_FOUND", "INVALID_DATA", "SUCCESS"],
+    )  # fmt: skip
+
+
 async def test_one_side_by_field_the_other_by_id(start: Start) -> None:
     """A module that the header does not name goes by its id; a field may hold any text."""
     client = await start(SEED)

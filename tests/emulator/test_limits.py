@@ -61,6 +61,10 @@ async def test_429_is_flat_and_has_no_retry_after(start: Start) -> None:
         plain.body["code"],
         plain.body["details"],
     ) == (429, "TOO_MANY_REQUESTS", {})
+    assert plain.body["message"] == (
+        "Number of API requests for the 24 hour period is exceeded or the concurrency limit of the "
+        "user for the app is exceeded"
+    )
     assert "Retry-After" not in plain.headers
     assert told.headers["Retry-After"] == "2.5"
 
@@ -84,11 +88,26 @@ async def test_complex_calls_have_a_limit_of_their_own(start: Start) -> None:
     client = await start(SEED, **SLOW)
 
     replies = await asyncio.gather(
-        *(client.get("/crm/v8/Leads", fields="id", sort_by="id") for _ in range(12)),
+        *(client.get("/crm/v8/Leads", fields="id", sort_by="id") for _ in range(6)),
+        *(client.get("/crm/v8/Leads", fields="id", cvid="7") for _ in range(6)),
         client.get("/crm/v8/Leads", fields="id"),
     )
 
     assert sorted(each.status for each in replies) == [200] * 11 + [429] * 2
+
+
+async def test_related_records_are_not_complex(start: Start) -> None:
+    """Facts 7: links, territories and sorted related lists are not in the list of complex calls."""
+    client = await start(SEED, **SLOW)
+
+    replies = await asyncio.gather(
+        *(client.get(READ, fields="id", sort_by="id") for _ in range(8)),
+        *(client.delete(READ, ids="11") for _ in range(6)),
+        *(client.put(READ, {"id": "11"}) for _ in range(6)),
+    )
+
+    assert 429 not in {each.status for each in replies}
+    assert client.emulator.counters.peak_in_flight == 20
 
 
 async def test_429_comes_before_401_and_url(start: Start) -> None:
@@ -121,6 +140,25 @@ async def test_remaining_credits_are_told_past_the_half(start: Start) -> None:
     assert told == [None, None, "3", "2", "1", "0", "0"]
 
 
+async def test_what_calls_cost(start: Start) -> None:
+    """Facts 7: a call with 100 items costs one credit, records of a custom view three."""
+    client = await start(SEED)
+    spent = []
+    for call in (
+        client.delete(READ, ids=",".join(map(str, range(100)))),
+        client.get("/crm/v8/Leads", fields="id"),
+        client.get("/crm/v8/Leads", fields="id", cvid="7"),
+        client.get(READ, fields="id", cvid="7"),
+    ):
+        before = client.emulator.counters.credits
+        await call
+        spent.append(client.emulator.counters.credits - before)
+
+    assert spent == [1, 1, 3, 1]
+    counters = await client.control("GET", "counters")
+    assert counters["organisations"]["default"]["credits_used"] == 6
+
+
 @pytest.mark.parametrize(("cost", "used"), [(True, 2), (False, 1)])
 async def test_whether_failures_cost_is_a_knob(start: Start, cost: bool, used: int) -> None:
     """Whether failed calls cost credits is not stated; assumed that they do."""
@@ -142,6 +180,12 @@ async def test_whether_failures_cost_is_a_knob(start: Start, cost: bool, used: i
         ("enterprise", 10, 60_000),
         ("ultimate", 100_000, 200_050_000),
         ("bigin-express", 10, 52_500),
+        ("starter", 10, 52_500),
+        ("zoho-one", 10, 60_000),
+        ("crm-plus", 10, 70_000),
+        ("bigin-free", 10, 5_000),
+        ("bigin-premier", 1000, 100_000),
+        ("bigin-zoho-one", 10, 52_500),
     ],
 )
 def test_credits_of_an_edition(edition: str, users: int, credits_: int) -> None:

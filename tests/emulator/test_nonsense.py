@@ -19,6 +19,8 @@ WORDS = st.sampled_from(
         "crm", "bigin", "v8", "v2", "v1", "Leads", "Deals", "Products", "Contact_Roles", "1", "x",
         "actions", "remove_territories", "assign_territories", "get_feature_specific_info",
         "settings", "territories", "transfer_and_delete", "__child_territories", "__apis", "org",
+        "Contacts", "roles", "users", "modules", "fields", "related_lists", "Campaigns", "Accounts",
+        "get_related_records_count", "scheduled_run_rule_jobs",
         "", "%20", "é", "9" * 30,
     ]
 )  # fmt: skip
@@ -27,7 +29,12 @@ JUNK = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["data", "territories", "id", "Territories", "Contact_Role", "name"]),
+            st.sampled_from(
+                [
+                    *("data", "territories", "id", "Territories", "Contact_Role", "name"),
+                    *("transfer_to_id", "related_list", "api_name", "list_price"),
+                ]
+            ),
             inner,
             max_size=4,
         )
@@ -49,6 +56,13 @@ REAL = st.sampled_from(
         "/crm/v8/settings/territories/2/actions/transfer_and_delete",
         "/crm/v8/Leads",
         "/crm/v8/Leads/1",
+        "/crm/v8/Leads/1/actions/get_related_records_count",
+        "/crm/v8/Contacts/roles",
+        "/crm/v8/settings/related_lists",
+        "/crm/v8/settings/fields",
+        "/crm/v2/Leads/1/Products",
+        "/bigin/v1/Products/1/Deals",
+        "/bigin/v2/Products/1/Pipelines",
     ]
 )
 CALLS = st.lists(
@@ -56,12 +70,23 @@ CALLS = st.lists(
         st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "HEAD"]),
         REAL | st.lists(WORDS, max_size=4).map(lambda words: "/".join(["/crm/v8", *words])),
         st.dictionaries(
-            st.sampled_from(["ids", "page", "per_page", "page_token", "fields", "features"]),
-            st.sampled_from(["1", "1,2", "", "x", "a=b", "territory_scheduled_jobs", "²"]),
+            st.sampled_from(
+                [
+                    *("ids", "page", "per_page", "page_token", "fields", "features", "sort_by"),
+                    *("sort_order", "territory_id", "include_child", "job_id", "module", "cvid"),
+                ]
+            ),
+            st.sampled_from(
+                [
+                    *("1", "1,2", "", "x", "a=b", "territory_scheduled_jobs", "²", "id", "desc"),
+                    *("Created_Time", "true", "Leads", "id,Territories"),
+                ]
+            ),
             max_size=3,
         ),
         st.fixed_dictionaries({"data": st.lists(JUNK, max_size=3)})
         | st.fixed_dictionaries({"territories": st.lists(JUNK, max_size=3)})
+        | st.fixed_dictionaries({"get_related_records_count": st.lists(JUNK, max_size=3)})
         | JUNK,
     ),
     max_size=8,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Client, Start
+from .conftest import Client, Reply, Start
 
 DEALS = [str(n) for n in range(1000, 3500)]
 SEED: dict[str, Any] = {
@@ -139,6 +139,61 @@ async def test_a_token_survives_deletions(start: Start) -> None:
     assert second.items[0]["id"] == "1201"
 
 
+async def test_pages_go_back_as_well(start: Start) -> None:
+    """Facts 9: `previous_page_token` leads to the page before; the first page has none."""
+    client = await start(SEED)
+    infos, ids, query = [], [], {"fields": "id", "sort_order": "desc"}
+    for step in ("next", "next", "previous", "previous", ""):
+        reply = await client.get(RELATED, **query)
+        infos.append(reply.body["info"])
+        ids.append([row["id"] for row in reply.items])
+        query["page_token"] = reply.body["info"].get(f"{step}_page_token", "")
+
+    assert (ids[3], ids[4]) == (ids[1], ids[0])
+    assert len({tuple(each) for each in ids}) == 3
+    assert [each["page"] for each in infos] == [1, 2, 3, 2, 1]
+    assert [each["previous_page_token"] is None for each in infos] == [
+        True, False, False, False, True,
+    ]  # fmt: skip
+
+
+async def test_a_token_is_its_users_own(start: Start) -> None:
+    """Facts 9: page tokens are bound to the user: of no use to another organisation's app."""
+    apps = {name: [{"client_id": name, "access_token": name}] for name in ("a", "b")}
+    world = {name: {**SEED, "clients": app} for name, app in apps.items()}
+    client = await start({"organisations": world})
+    client.token = "a"
+    token = (await client.get(RELATED, fields="id")).body["info"]["next_page_token"]
+
+    own = await client.get(RELATED, fields="id", page_token=token)
+    client.token = "b"
+    other = await client.get(RELATED, fields="id", page_token=token)
+
+    assert (own.status, other.status) == (200, 400)
+    assert other.body["code"] == "TOKEN_BOUND_DATA_MISMATCH"
+
+
+async def test_page_tokens_of_a_module_end_at_a_wall_of_their_own(start: Start) -> None:
+    """Facts 9: 100,000 records by `page_token`; of a related list no such end is known."""
+    client = await start(SEED, page_token_wall=400)
+
+    async def walk(path: str) -> tuple[int, str | None]:
+        query = {"fields": "id"}
+        read = 0
+        while True:
+            reply = await client.get(path, **query)
+            if reply.status != 200:
+                return read, reply.body["code"]
+            read += len(reply.items)
+            query["page_token"] = reply.body["info"]["next_page_token"] or ""
+            if not query["page_token"]:
+                return read, None
+
+    assert await walk("/crm/v8/Deals") == (400, "PAGINATION_LIMIT_EXCEEDED")
+    assert await walk(RELATED) == (len(DEALS), None)
+    assert client.emulator.behaviour.__class__().page_token_wall == 100_000
+
+
 async def test_page_token_errors(start: Start) -> None:
     """Page tokens: mismatch, expiry, ambiguity and nonsense each have a code."""
     client = await start(SEED)
@@ -231,8 +286,20 @@ async def test_prices_and_organisation(start: Start) -> None:
     apis = await client.get("/crm/v8/__apis")
     org = await client.get("/bigin/v2/org")
 
-    assert {1} == {
-        each["max_credits"] for api in apis.body["__apis"] for each in api["operation_types"]
+    bigin = await client.get("/bigin/v2/__apis")
+
+    def priced(reply: Reply) -> dict[str, set[int]]:
+        return {
+            api["path"]: {each["max_credits"] for each in api["operation_types"]}
+            for api in reply.body["__apis"]
+        }
+
+    assert priced(apis).pop("/crm/v8/{module}") == {3}
+    assert [each for each in priced(apis).values() if each != {1}] == [{3}]
+    assert priced(bigin) == {
+        "/bigin/v2/{module}": {3},
+        "/bigin/v2/{module}/{id}/{related_list}": {1},
+        "/bigin/v2/{module}/{id}/{related_list}/{id}": {1},
     }
     assert (org.body["org"][0]["id"], org.body["org"][0]["company_name"]) == ("7", "Acme")
 

@@ -11,6 +11,8 @@ import orjson
 import bulkops.emulator
 from bulkops.emulator import Behaviour, FaultKind
 from bulkops.emulator.control import known_routes
+from bulkops.emulator.emulator import TOKEN_PATH
+from bulkops.emulator.routing import resolve
 
 README = (Path(bulkops.emulator.__file__).parent / "README.md").read_text(encoding="utf-8")
 
@@ -33,6 +35,40 @@ def test_faults() -> None:
     named = set(re.findall(r"`(\w+)`", " ".join(firsts))) - {"kind"}
 
     assert named == {each.value for each in FaultKind}
+
+
+EXAMPLES = {
+    "{Module}": "Leads",
+    "{id}": "1",
+    "{related_list}": "Campaigns",
+    "{name or id}": "Leads",
+    "{related_id}": "2",
+    "{contact_id}": "3",
+}
+
+
+def example(path: str) -> str:
+    """A path of the table with something in its placeholders."""
+    for name, value in EXAMPLES.items():
+        path = path.replace(name, value)
+    return path
+
+
+def test_calls() -> None:
+    """Every call in the table is one that the emulator knows, by every method it is listed with."""
+    rows = re.findall(r"^\| (`/.*) \| (.*) \|$", section("What it answers"), flags=re.MULTILINE)
+    known = []
+    for calls, methods in rows:
+        listed = calls.split("; the same below")[0]
+        paths = re.findall(r"`(/[^`?]*)", listed)
+        paths += [f"{paths[0]}{more}" for more in re.findall(r"`\.\.\.(/[^`?]*)", listed)]
+        for path in set(paths) - {TOKEN_PATH}:
+            known += [
+                resolve(method, f"/crm/v8{example(path)}")
+                for method in re.findall(r"\b(?:GET|PUT|POST|DELETE)\b", methods)
+            ]
+
+    assert len(known) > 25
 
 
 def test_control_routes() -> None:

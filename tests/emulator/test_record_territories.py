@@ -129,6 +129,42 @@ async def test_a_pending_job_holds_the_record_up(start: Start) -> None:
     assert (other.status, other.codes, free.status) == (400, ["ALREADY_SCHEDULED"], 202)
 
 
+@pytest.mark.parametrize("kind", ["creation", "update"])
+async def test_jobs_of_rules_are_told_apart_by_their_source(start: Start, kind: str) -> None:
+    """Facts 4: `source` may be a rule's run for a new or changed record, with a job id not ours."""
+    job = {"id": "900", "module": "Accounts", "record_id": "1", "kind": kind,
+           "territories": ["101"], "due": 1_700_000_010}  # fmt: skip
+    client = await start(
+        {
+            "records": {"Accounts": ["1"]},
+            "territories": [{"id": "100"}, {"id": "101", "parent_id": "100"}],
+            "jobs": [job],
+        }
+    )
+    query = {"features": "territory_scheduled_jobs"}
+
+    told = await client.get("/crm/v8/Accounts/1/actions/get_feature_specific_info", **query)
+    await client.control("POST", "clock/advance", {"seconds": 10})
+    over = await client.get("/crm/v8/Accounts/1/actions/get_feature_specific_info", **query)
+    record = (await client.get("/crm/v8/Accounts/1")).items[0]
+
+    assert told.items[0]["territory_scheduled_jobs"] == [{"job_id": "900", "source": kind}]
+    assert over.status == 204
+    (held,) = record["Territories"]
+    assert (held["id"], held["$assigned"], held["$assigned_by"]) == ("101", "automatically", None)
+
+
+async def test_removal_jobs_are_no_runs_of_rules(start: Start) -> None:
+    """Facts 3: the page of rule runs knows nothing of a removal's job."""
+    client = await start()
+
+    reply = await client.get(
+        "/crm/v8/settings/territories/actions/scheduled_run_rule_jobs", job_id="900"
+    )
+
+    assert (reply.status, reply.raw) == (204, b"")
+
+
 async def test_a_failing_job_ends_without_effect(start: Start) -> None:
     """Gone is not done: the territory is still there."""
     client = await start(SEED, job_seconds=1, job_failure_ratio=1.0)
@@ -374,6 +410,18 @@ async def test_too_many_territories_of_an_item(start: Start) -> None:
         reply.body["code"],
         reply.body["details"]["maximum_length"],
     ) == (400, "INVALID_DATA", 100)
+
+
+@pytest.mark.parametrize("offload_from", [0, 1])
+async def test_a_call_that_is_refused_whole_does_nothing(start: Start, offload_from: int) -> None:
+    """Facts 10: a good item before the one that is too long is neither done nor scheduled."""
+    client = await start(SEED, offload_from=offload_from)
+    before = await client.control("GET", "world")
+
+    reply = await remove(client, item("2", "101"), item("1", *range(1000, 1101)))
+
+    assert (reply.status, "code" in reply.body) == (400, True)
+    assert before == await client.control("GET", "world")
 
 
 async def test_single_record_form(start: Start) -> None:

@@ -125,6 +125,23 @@ FLAT_REFUSALS = [
     ("DELETE", "/crm/v8/Leads/1/Campaigns?ids=1,x", 400, "UNABLE_TO_PARSE_DATA_TYPE", {}),
     ("POST", "/crm/v8/Leads/1/Campaigns?ids=1", 400, "INVALID_REQUEST_METHOD", {}),
     ("DELETE", "/crm/v8/Leads/one/Campaigns?ids=1", 404, "INVALID_URL_PATTERN", {}),
+    ("DELETE", f"/crm/v8/Leads/{'1' * 21}/Campaigns?ids=1", 404, "INVALID_URL_PATTERN", {}),
+    (
+        "DELETE",
+        f"/crm/v8/Leads/{'1' * 20}/Campaigns?ids=1",
+        400,
+        "INVALID_DATA",
+        {"resource_path_index": 1},
+    ),
+    (
+        "DELETE",
+        f"/crm/v8/Leads/1/{'C' * 100}?ids=1",
+        400,
+        "INVALID_DATA",
+        {"resource_path_index": 2},
+    ),
+    ("DELETE", f"/crm/v8/Leads/1/{'C' * 101}?ids=1", 404, "INVALID_URL_PATTERN", {}),
+    ("DELETE", "/crm/v8/Leads/1/2ampaigns?ids=1", 404, "INVALID_URL_PATTERN", {}),
     ("DELETE", "/crm/v9/Leads/1/Campaigns?ids=1", 404, "INVALID_URL_PATTERN", {}),
     ("DELETE", "/crm/v8/Leads/1/Campaigns/11/x", 404, "INVALID_URL_PATTERN", {}),
     ("DELETE", "/crm/v8/Leads//Campaigns", 404, "INVALID_URL_PATTERN", {}),
@@ -245,6 +262,30 @@ async def test_single_forms(start: Start) -> None:
         again.status,
         again.items,
     )
+
+
+async def test_fields_given_later_are_seen_from_both_sides(start: Start) -> None:
+    """A link made without fields gets some: the other side's rows have them too."""
+    client = await start(SEED)
+    seen = []
+    await client.put("/crm/v8/Leads/2/Campaigns", {"id": "13"})
+    for _ in range(2):
+        rows = await client.get("/crm/v8/Campaigns/13/Leads", fields="Member_Status")
+        seen.append({each["id"]: each["Member_Status"] for each in rows.items}["2"])
+        await client.put("/crm/v8/Leads/2/Campaigns", {"id": "13", "Member_Status": "Active"})
+
+    assert seen == [None, "Active"]
+
+
+async def test_items_may_come_shuffled(start: Start) -> None:
+    """Facts 10: the order of the items is promised nowhere; the knob shuffles them by the seed."""
+    ids = [str(each) for each in range(1, 51)]
+    client = await start({"relations": {"Products/21/Deals": ids}}, item_order="shuffled")
+
+    reply = await client.delete("/crm/v8/Products/21/Deals", ids=",".join(ids))
+
+    order = [each["details"]["id"] for each in reply.items]
+    assert (order == ids, sorted(order, key=int)) == (False, ids)
 
 
 async def test_link_keeps_relation_fields_and_overwrites_them(start: Start) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bulkops.emulator import SeedError, World, load_saved, load_world, save_world, write_world
 
@@ -95,6 +96,19 @@ def test_bad_rows(tmp_path: Path, name: str, text: str, message: str) -> None:
     """The message names the file, the line, what was found and what was expected."""
     with pytest.raises(SeedError, match=message):
         read(tmp_path, name, text)
+
+
+def test_bad_rows_of_a_manifest_are_left_out(tmp_path: Path) -> None:
+    """Real manifests have them, and are to be rehearsed with all the same."""
+    text = (
+        "op,module,record_id,related_list,related_id\n"
+        "unlink,Products,5,Deals,1\nunlink,Products,4.15E+18,Deals,2\nTotal,,,,30\n"
+    )
+    with structlog.testing.capture_logs() as said:
+        world = read(tmp_path, "a.csv", text)
+    assert {"Products/5/Deals": ["1"]} == write_world(world)["relations"]
+    assert [("seed.left_out", 2)] == [(each["event"], each["rows"]) for each in said]
+    assert said[0]["first"].startswith("line 3: record_id: found '4.15E+18'")
 
 
 def test_a_saved_world_is_whole_or_not_there(tmp_path: Path) -> None:

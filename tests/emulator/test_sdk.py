@@ -323,6 +323,85 @@ async def test_metadata_and_users(client: Client) -> None:
     assert org.get_object().get_org()[0].get_zgid() == "7000000001"
 
 
+async def test_single_forms_and_counts(client: Client) -> None:
+    """One link set and read by its URL, how many there are, and which roles there are."""
+    from zohocrmsdk.src.com.zoho.crm.api.contact_roles import ContactRolesOperations
+    from zohocrmsdk.src.com.zoho.crm.api.get_related_records_count import (
+        BodyWrapper as CountWrapper,
+    )
+    from zohocrmsdk.src.com.zoho.crm.api.get_related_records_count import (
+        GetRelatedRecordCount,
+        GetRelatedRecordsCountOperations,
+        RelatedList,
+    )
+    from zohocrmsdk.src.com.zoho.crm.api.related_records import (
+        BodyWrapper,
+        RelatedRecordsOperations,
+    )
+
+    def work() -> list[Any]:
+        operations = RelatedRecordsOperations("Campaigns", "Leads")
+        body = BodyWrapper()
+        body.set_data([record(CAMPAIGNS[2], Member_Status="Active")])
+        listed, asked, counts = RelatedList(), GetRelatedRecordCount(), CountWrapper()
+        listed.set_api_name("Campaigns")
+        asked.set_related_list(listed)
+        counts.set_get_related_records_count([asked])
+        return [
+            operations.update_related_record(CAMPAIGNS[2], LEAD, body),
+            operations.get_related_record(CAMPAIGNS[2], LEAD),
+            GetRelatedRecordsCountOperations(LEAD, "Leads").get_related_records_count(counts),
+            ContactRolesOperations().get_roles(),
+        ]
+
+    linked, read, counted, roles = await asyncio.to_thread(work)
+
+    assert said(linked) == (200, ["SUCCESS"])
+    assert read.get_object().get_data()[0].get_key_value("Member_Status") == "Active"
+    (count,) = counted.get_object().get_get_related_records_count()
+    assert (count.get_count(), count.get_related_list().get_api_name()) == (3, "Campaigns")
+    known = {each.get_id(): each.get_name() for each in roles.get_object().get_contact_roles()}
+    assert known == {BUYER: "Buyer", SPONSOR: "Executive Sponsor"}
+
+
+async def test_single_territories_and_prices(client: Client) -> None:
+    """One territory read, moved and deleted by its URL; records by ids; what calls cost."""
+    from zohocrmsdk.src.com.zoho.crm.api.apis import APIsOperations
+    from zohocrmsdk.src.com.zoho.crm.api.record import GetRecordsParam, RecordOperations
+    from zohocrmsdk.src.com.zoho.crm.api.territories import (
+        TerritoriesOperations,
+        TransferBodyWrapper,
+        TransferTerritory,
+    )
+
+    def work() -> list[Any]:
+        operations = TerritoriesOperations()
+        territory, body = TransferTerritory(), TransferBodyWrapper()
+        territory.set_transfer_to_id(TOP)
+        territory.set_delete_previous_forecasts(False)
+        body.set_territories([territory])
+        asked = {"fields": "id,Territories", "ids": f"{LEAD},{OTHER_LEAD}"}
+        return [
+            operations.get_territory(WEST),
+            RecordOperations("Leads").get_records(params(GetRecordsParam, **asked)),
+            operations.transfer_and_delete_territory(WEST, body),
+            operations.delete_territory(EAST),
+            APIsOperations().get_supported_api(),
+        ]
+
+    read, records, moved, deleted, prices = await asyncio.to_thread(work)
+
+    assert read.get_object().get_territories()[0].get_name() == "West"
+    held = [
+        (each.get_id(), each.get_assigned(), each.get_assigned_by().get_name())
+        for row in records.get_object().get_data()
+        for each in row.get_key_value("Territories")
+    ]
+    assert held == [(WEST, "manually", "Emulated User")] * 2
+    assert [said(each, "territories") for each in (moved, deleted)] == [(200, ["SUCCESS"])] * 2
+    assert prices.get_status_code() == 200
+
+
 async def test_the_sdk_asked_nobody_else(client: Client) -> None:
     """Token, user and organisation were asked of the emulator when it was initialised."""
     assert dict(client.emulator.counters.calls) == {"token": 1, "users": 1, "org": 1}

@@ -85,6 +85,9 @@ def test_links_imply_their_records() -> None:
         ({"organisations": {}, "records": {}}, "expected `organisations` alone"),
         ({"edition": "gold"}, "edition: found 'gold', expected one of"),
         ({"records": {"Leads": ["x1"]}}, "records.Leads: found 'x1', expected an id of digits"),
+        ({"records": {"Leads": ["\u0661"]}}, "records.Leads: found '\u0661', expected"),
+        ({"records": {"Leads": ["1" * 21]}}, "expected at most 20 digits"),
+        ({"clients": [{"client_id": "a", "tokens": []}]}, "clients.tokens: found list, expected"),
         ({"records": {"Leads": 5}}, "records.Leads: found int, expected a list"),
         ({"relations": {"Leads/1/Deals": []}}, "expected a known module/id/related_list"),
         ({"relations": {"Deals/1/Contact_Roles": []}}, "expected a known module/id/related_list"),
@@ -94,6 +97,10 @@ def test_links_imply_their_records() -> None:
         ({"record_territories": {"Leads": {"1": ["2"]}}}, "2 is not in `territories`"),
         ({"rights": {"denyed": []}}, "unknown"),
         ({"organisations": {"a": {}, "b": {}}}, "belongs to two organisations"),
+        (
+            {"clients": [{"client_id": each, "access_token": "t"} for each in "ab"]},
+            "an access token belongs to two clients",
+        ),
     ],
 )
 def test_bad_seeds(seed: Any, message: str) -> None:

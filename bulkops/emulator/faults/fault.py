@@ -84,6 +84,8 @@ class Fault:
     body: Body = Body.JSON
     #: of a `status` fault with a JSON body: this very object in place of the usual one
     payload: Mapping[str, Any] | None = None
+    #: of a `status` fault: headers that go with it
+    headers: Mapping[str, str] | None = None
     retry_after_s: float | None = None
     delay_s: float = 0.0
     ids: tuple[str, ...] = ()
@@ -98,6 +100,8 @@ class Fault:
         if unknown:
             raise ValueError(f"fault: unknown keys {sorted(unknown)}; known are {sorted(known)}")
         values = dict(data)
+        for name, value in values.items():
+            _check(name, value)
         try:
             values["kind"] = FaultKind(values.get("kind", ""))
             values["body"] = Body(values.get("body", "json"))
@@ -114,6 +118,22 @@ class Fault:
     def label(self) -> str:
         """The fault's name in ledger and counters."""
         return self.name or self.kind.value
+
+
+#: Keys by the type of their values; `kind`, `body` and `path` are looked at on their own.
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("nth", "every", "times", "run", "status"), ((int,), "a whole number")),
+    **dict.fromkeys(("probability", "retry_after_s", "delay_s"), ((int, float), "a number")),
+    **dict.fromkeys(("method", "name"), ((str,), "a text")),
+    **dict.fromkeys(("payload", "headers"), ((dict,), "an object")),
+    "ids": ((list, tuple), "a list of ids"),
+}
+
+
+def _check(name: str, value: object) -> None:
+    kinds, expected = _TYPES.get(name, ((object,), ""))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (object,)):
+        raise ValueError(f"fault {name}: found {value!r}, expected {expected}")
 
 
 def load_faults(path: Path) -> list[Fault]:

@@ -35,9 +35,9 @@ def named_ids(path: str, query: str, body: bytes) -> set[str]:
 
 def status_answer(fault: Fault) -> Answer:
     """The answer of a `status` fault."""
-    headers = None
+    headers = dict(fault.headers or {})
     if fault.retry_after_s is not None:
-        headers = {"Retry-After": f"{fault.retry_after_s:g}"}
+        headers["Retry-After"] = f"{fault.retry_after_s:g}"
     code, message = _MESSAGES.get(fault.status, ("INTERNAL_ERROR", "Internal Server Error"))
     payload = dict(fault.payload) if fault.payload is not None else failure(code, message, {})
     return Answer(fault.status, payload, headers=headers, raw=_RAW[fault.body])

@@ -8,6 +8,7 @@ The same links are seen as `Contacts/{id}/Deals`, where `related_records` serves
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bulkops.emulator.call import Answer, Call, id_text
@@ -25,10 +26,10 @@ from bulkops.emulator.handlers.request import body_items, ids_parameter
 
 
 def _target(call: Call, action: Action) -> Target:
-    target = related_target(call, action)
+    """Check scopes and rights of both modules, and only then the deal."""
     check_scope(call, "modules", action, "Contacts")
     check_rights(call, "Contacts", action, "related records data")
-    return target
+    return related_target(call, action)
 
 
 def set_one(call: Call) -> Answer:
@@ -75,7 +76,7 @@ def set_roles(call: Call, target: Target, wanted: Sequence[Any], *, message: str
             unchanged += 1
         items.append(success(message, target.details(call, related)))
     return Answer(
-        status_of(items, version=call.version, behaviour=call.behaviour),
+        _status_of(call, items),
         {"data": items},
         asked=asked,
         changed=changed,
@@ -149,11 +150,19 @@ def _remove(call: Call, target: Target, contacts: Sequence[str]) -> Answer:
         for n, contact in enumerate(contacts)
     ]
     return Answer(
-        status_of(items, version=call.version, behaviour=call.behaviour),
+        _status_of(call, items),
         {"data": items},
         asked=contacts,
         changed=changed,
     )
+
+
+def _status_of(call: Call, items: Sequence[Item]) -> int:
+    """As everywhere, but for a mixed result, of which the specification says nothing here."""
+    behaviour = call.behaviour
+    if behaviour.contact_roles_mixed_status is not None:
+        behaviour = replace(behaviour, mixed_status=behaviour.contact_roles_mixed_status)
+    return status_of(items, version=call.version, behaviour=behaviour)
 
 
 def _absent(call: Call, deal: str, contact: str) -> Item:
@@ -166,6 +175,16 @@ def _absent(call: Call, deal: str, contact: str) -> Item:
         says = "contact role not deleted" if was_there else "relation not found"
     code = "MANDATORY_NOT_FOUND" if says == "relation not found" else "INVALID_DATA"
     return failure(code, says, {"id": contact})
+
+
+def read_known(call: Call) -> Answer:
+    """GET /Contacts/roles: every role a contact may have; 204 if there are none."""
+    check_scope(call, "modules", Action.READ, "Contacts")
+    rows = [
+        {"id": role, "name": name, "sequence_number": place}
+        for place, (role, name) in enumerate(call.organisation.roles.items(), 1)
+    ]
+    return Answer(200, {"contact_roles": rows}) if rows else Answer(204)
 
 
 def read_many(call: Call) -> Answer:

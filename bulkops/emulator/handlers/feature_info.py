@@ -11,7 +11,7 @@ from typing import Any
 
 from bulkops.emulator.call import Answer, Call
 from bulkops.emulator.envelope import refuse
-from bulkops.emulator.handlers.guards import Action, check_parent, check_scope
+from bulkops.emulator.handlers.guards import Action, check_parent, check_rights, check_scope
 from bulkops.emulator.handlers.record_territories import territory_module
 from bulkops.emulator.handlers.request import ids_parameter, missing_parameter
 from bulkops.emulator.state.jobs import Job
@@ -42,6 +42,7 @@ def look_one(call: Call) -> Answer:
 def _checked_module(call: Call) -> str:
     module = territory_module(call)
     check_scope(call, "modules", Action.READ, module)
+    check_rights(call, module, Action.READ, "records")
     features = call.query.get("features", "")
     if not features:
         raise missing_parameter("features")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from bulkops.emulator.call import Call, Refused
-from bulkops.emulator.catalogue import canonical, offers, standard_modules
+from bulkops.emulator.catalogue import canonical, offers, shown, standard_modules
 from bulkops.emulator.envelope import refuse
 from bulkops.emulator.handlers.external_ids import external_fields, named_item, record_in_path
 from bulkops.emulator.state.relations import Side
@@ -97,10 +97,20 @@ def check_scope(call: Call, group: str, action: Action, part: str = "") -> None:
         return
     words = ("read",) if action is Action.READ else ("write", action.value)
     wanted = {f"{product}.{group}.{word}" for word in words}
-    if part:
-        wanted |= {f"{product}.{group}.{part.lower()}.{word}" for word in ("all", *words)}
+    for name in _scope_names(call, group, part):
+        wanted |= {f"{product}.{group}.{name}.{word}" for word in ("all", *words)}
     if not wanted & held:
         raise refuse(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL")
+
+
+def _scope_names(call: Call, group: str, part: str) -> set[str]:
+    """What scopes call a part: its name here or in the version, or `custom` for any such module."""
+    if not part:
+        return set()
+    names = {part.lower(), shown(call.version, part).lower()}
+    if group == "modules" and part not in standard_modules(call.version):
+        names.add("custom")
+    return names
 
 
 def check_rights(call: Call, module: str, action: Action, what: str) -> None:
@@ -165,7 +175,7 @@ def related_target(call: Call, action: Action) -> Target:
     parent = record_in_path(call, 1, module, fields.get(module))
     check_parent(call, module, parent)
     if side is None:
-        side = held.found_sides[alike] = _side_of(call, module)
+        side = held.found_sides[alike] = side_of(call, module, call.path[2])
     if action is not Action.READ:
         check_lock(call, parent)
     return Target(side, parent, fields.get(side.other))
@@ -180,10 +190,10 @@ def _linking_module(call: Call, action: Action) -> str:
     return module
 
 
-def _side_of(call: Call, module: str) -> Side:
-    """The relation of the URL, if the module has it in this version."""
+def side_of(call: Call, module: str, related_list: str) -> Side:
+    """The relation of this name, if the module has it in this version."""
     held = call.organisation
-    name = canonical(call.version, call.path[2])
+    name = canonical(call.version, related_list)
     side = held.sides.get((module, name))
     known = side is not None and (
         offers(call.version, module, name)

@@ -80,9 +80,17 @@ def number_parameter(call: Call, name: str, default: int) -> int:
 
 
 def page_of(
-    call: Call, ids: Iterable[str], records: Mapping[str, Mapping[str, Any] | None] | None = None
+    call: Call,
+    ids: Iterable[str],
+    records: Mapping[str, Mapping[str, Any] | None] | None = None,
+    *,
+    token_wall: int = 0,
 ) -> Page:
-    """Cut the page that the call asks for out of all `ids`; `records` have what is sorted by."""
+    """
+    Cut the page that the call asks for out of all `ids`; `records` have what is sorted by.
+
+    `token_wall` is how many rows can be reached by `page_token`; 0: all.
+    """
     per_page = number_parameter(call, "per_page", MOST_PER_PAGE)
     if per_page > MOST_PER_PAGE:
         raise refuse(
@@ -98,19 +106,27 @@ def page_of(
         if "page" in call.query:
             raise _ambiguous()
         after, page = _opened(call, token)
-        start = order.start_after(ordered, after)
+        start = order.start_after(ordered, after) if after else 0
+        if 0 < token_wall < start + per_page:
+            raise _token_wall(token_wall)
     else:
         page = number_parameter(call, "page", 1)
         start = (page - 1) * per_page
         if start + per_page > call.behaviour.page_wall and start > 0:
             raise _wall(call.behaviour.page_wall)
     cut = ordered[start : start + per_page]
-    more = len(ordered) > start + per_page
-    return Page(ids=cut, info=_info(call, cut, page=page, per_page=per_page, more=more))
-
-
-def _info(call: Call, cut: list[str], *, page: int, per_page: int, more: bool) -> dict[str, Any]:
+    before = ordered[start - per_page - 1] if start > per_page else ""
     until = call.now + call.behaviour.page_token_life_s
+    more = len(ordered) > start + per_page
+    info = _info(call, cut, page=page, per_page=per_page, more=more, until=until)
+    if start:
+        info["previous_page_token"] = _sealed(call, after=before, page=page - 1, until=until)
+    return Page(ids=cut, info=info)
+
+
+def _info(
+    call: Call, cut: list[str], *, page: int, per_page: int, more: bool, until: float
+) -> dict[str, Any]:
     return {
         "per_page": per_page,
         "count": len(cut),
@@ -127,8 +143,9 @@ def _info(call: Call, cut: list[str], *, page: int, per_page: int, more: bool) -
 
 
 def _purpose(call: Call) -> int:
-    """What a token is bound to: everything of the request but the page itself."""
-    bound = [call.path, sorted((k, v) for k, v in call.query.items() if not k.startswith("page"))]
+    """What a token is bound to: the user, and everything of the request but the page itself."""
+    said = sorted((name, value) for name, value in call.query.items() if name[:4] != "page")
+    bound = [call.organisation.name, call.path, said]
     return zlib.crc32(orjson.dumps(bound))
 
 
@@ -167,6 +184,15 @@ def _ambiguous() -> Refused:
         "AMBIGUITY_DURING_PROCESSING",
         "page and page_token cannot be given together",
         {"ambiguity_due_to": [{"param_name": "page"}, {"param_name": "page_token"}]},
+    )
+
+
+def _token_wall(limit: int) -> Refused:
+    return refuse(
+        400,
+        "PAGINATION_LIMIT_EXCEEDED",
+        f"You can only get the first {limit} records with page_token param",
+        {"limit": limit},
     )
 
 

@@ -21,8 +21,10 @@ from bulkops.emulator.handlers.guards import (
     module_of,
     related_target,
 )
+from bulkops.emulator.handlers.metadata import user
 from bulkops.emulator.handlers.paging import page_of
 from bulkops.emulator.handlers.request import missing_parameter, too_many_ids
+from bulkops.emulator.state.territories import Assigned
 
 Row = dict[str, Any]
 
@@ -109,7 +111,8 @@ def records(call: Call) -> Answer:
     territory = call.query.get("territory_id")
     if territory is not None:
         wanted = _in_territory(call, module, territory, wanted)
-    page = page_of(call, dict.fromkeys(wanted), known)
+    wall = call.behaviour.page_token_wall
+    page = page_of(call, dict.fromkeys(wanted), known, token_wall=wall)
     if not page.ids:
         return Answer(204)
     if not call.behaviour.list_returns_territories and fields is not None:
@@ -144,7 +147,7 @@ def _record_row(call: Call, module: str, record_id: str, fields: list[str] | Non
             {
                 "Name": territory.name if territory else None,
                 "id": each,
-                "$assigned_by": None,
+                "$assigned_by": user(call) if how is Assigned.MANUALLY else None,
                 "$assigned_time": "2024-01-01T00:00:00+00:00",
                 "$assigned": how.value,
             }

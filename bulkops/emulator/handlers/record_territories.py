@@ -30,6 +30,7 @@ from bulkops.emulator.handlers.territory_items import (
     ItemCheck,
     ItemRefused,
     Wish,
+    check_lengths,
 )
 from bulkops.emulator.state.jobs import Job, JobKind
 
@@ -71,6 +72,7 @@ def _change(call: Call, kind: JobKind, *, record_id: str | None) -> Answer:
         _check_record(call, module, record_id)
     most = 1 if record_id is not None else call.behaviour.territory_records_per_call
     wanted = body_items(call, "data", most=most)
+    check_lengths(call, wanted)
     if record_id is not None:
         wanted = [{**wanted[0], "id": record_id} if isinstance(wanted[0], dict) else wanted[0]]
     return _Changing(call, module, kind, records=len(wanted)).answer(wanted)
@@ -121,7 +123,7 @@ class _Changing:
 
     def _grant(self, wish: Wish) -> Item:
         removal = self._kind is JobKind.REMOVAL
-        if self._offloads:
+        if self._offloads and self._is_offloaded(wish):
             job_id = self._schedule(wish)
             code = "SCHEDULED" if self._call.version.major >= 7 else "SUCCESS"
             word = "removal" if removal else "assignment"
@@ -137,7 +139,18 @@ class _Changing:
         misspelt = removal and self._call.version.major < 7
         word = "terriroies" if misspelt else "territories"  # sic
         done = "removed" if removal else "updated"
-        return success(f"the {word} data {done} successfully", {"id": wish.record_id})
+        message = f"the {word} data {done} successfully"
+        if removal:
+            message = self._call.behaviour.removal_message or message
+        return success(message, {"id": wish.record_id})
+
+    def _is_offloaded(self, wish: Wish) -> bool:
+        """Whether this item of a scheduled call is; the same whenever it is asked."""
+        behaviour = self._call.behaviour
+        if behaviour.offload_ratio >= 1:
+            return True
+        luck = random.Random(f"{behaviour.seed}:offload:{wish.record_id}")  # noqa: S311
+        return luck.random() < behaviour.offload_ratio
 
     def _schedule(self, wish: Wish) -> str:
         behaviour = self._call.behaviour

@@ -13,6 +13,7 @@ from typing import Any
 from bulkops.emulator.call import Answer, Call
 from bulkops.emulator.handlers.guards import Action, check_scope
 from bulkops.emulator.handlers.paging import page_of
+from bulkops.emulator.handlers.request import missing_parameter
 from bulkops.emulator.handlers.territory_feature import check_feature
 from bulkops.emulator.state.territories import Territory
 
@@ -65,6 +66,18 @@ def read_one(call: Call) -> Answer:
     if territory is None:
         return Answer(204)
     return Answer(200, {"territories": [_row(call, territory)]})
+
+
+def read_rule_job(call: Call) -> Answer:
+    """
+    GET /settings/territories/actions/scheduled_run_rule_jobs: a rule's run; there is never one.
+
+    These are not the jobs that removals are scheduled as: those are told by feature info alone.
+    """
+    _check(call)
+    if not call.query.get("job_id"):
+        raise missing_parameter("job_id")
+    return Answer(204)
 
 
 def read_children(call: Call) -> Answer:

@@ -38,6 +38,16 @@ class Wish:
     territories: tuple[str, ...]
 
 
+def check_lengths(call: Call, wanted: Sequence[Any]) -> None:
+    """Refuse the whole call for one item that is too long, before anything is done for another."""
+    for index, each in enumerate(wanted):
+        territories = each.get("Territories") if isinstance(each, dict) else None
+        if isinstance(territories, list) and len(territories) > MOST_TERRITORIES:
+            where = f"$.data[{index}].Territories"
+            details = at(call.behaviour, "Territories", where, maximum_length=MOST_TERRITORIES)
+            raise refuse(400, "INVALID_DATA", "invalid data", details)
+
+
 @dataclass(frozen=True, slots=True)
 class ItemCheck:
     """What all items of a call share."""
@@ -56,11 +66,6 @@ class ItemCheck:
         where = f"{path}.Territories"
         if not isinstance(territories, list) or not territories:
             raise self._missing("Territories", where)
-        if len(territories) > MOST_TERRITORIES:
-            details = {"api_name": "Territories", "json_path": where}
-            raise refuse(
-                400, "INVALID_DATA", "invalid data", {**details, "maximum_length": MOST_TERRITORIES}
-            )
         wish = Wish(record_id, self._territories(territories, where))
         if self.kind is JobKind.REMOVAL:
             self._check_removal(wish, where)

@@ -24,6 +24,7 @@ ALL_SCOPES = (
     "ZohoBigin.settings.ALL",
     "ZohoBigin.org.ALL",
     "ZohoBigin.users.ALL",
+    "ZohoBigin.apis.READ",
 )
 
 

@@ -51,7 +51,9 @@ class WorldSize:
         known = {each.name for each in fields(cls)}
         for name, value in data.items():
             if name not in known:
-                raise ValueError(f"world size {name!r}: unknown; known are {sorted(known)}")
+                raise ValueError(
+                    f"world size {name!r}: unknown; known are {', '.join(sorted(known))}"
+                )
             if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
                 raise ValueError(f"world size {name}: found {value!r}, expected a number from 0")
         return cls(**data)

@@ -21,6 +21,10 @@ class JobKind(StrEnum):
     REMOVAL = "manual_territory_removal"
     #: puts the record into the territories
     ASSIGNMENT = "manual_territory_assignment"
+    #: a rule puts a new record into the territories; no call makes these two, only a seed
+    CREATION = "creation"
+    #: a rule does so with a changed record
+    UPDATE = "update"
 
 
 class JobState(StrEnum):

@@ -145,8 +145,10 @@ class Organisation:
         held = self.record_territories
         if kind is JobKind.REMOVAL:
             return sum(held.remove(module, record_id, each) for each in territories)
+        by_hand = kind is JobKind.ASSIGNMENT
+        how = Assigned.MANUALLY if by_hand else Assigned.AUTOMATICALLY
         return sum(
-            held.assign(module, record_id, each, Assigned.MANUALLY)
+            held.assign(module, record_id, each, how)
             for each in territories
             if each in self.territories
         )

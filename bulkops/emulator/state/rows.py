@@ -2,7 +2,9 @@
 Read a world from rows: a CSV file with a header, or JSON lines.
 
 What a row is follows from its columns; `README.md` has the table. The columns are those of a
-manifest, so that the file of a migration, read here, is the organisation it is meant for.
+manifest, so that the file of a migration, read here, is the organisation it is meant for. Rows of a
+manifest (a file with `op`) that say nothing possible are left out, with a warning: real ones have
+such rows, and what they are about is in no organisation.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from bulkops.emulator.state.organisation import Organisation
 from bulkops.emulator.state.seed import ROLE_SIDES, SeedError, record_id
@@ -61,11 +64,21 @@ def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
 def _world(path: Path, rows: Iterable[tuple[int, Row]]) -> World:
     made = Organisation()
     builder = _Builder(made)
+    manifest, left_out, first = False, 0, ""
     try:
         for number, row in rows:
-            builder.add(number, row)
+            manifest = manifest or "op" in row
+            try:
+                builder.add(number, row)
+            except SeedError as error:
+                if not manifest:
+                    raise
+                left_out, first = left_out + 1, first or str(error)
     except (SeedError, csv.Error, UnicodeDecodeError) as error:
         raise SeedError(f"{path}: {error}") from error
+    if left_out:
+        log = structlog.get_logger("bulkops.emulator")
+        log.warning("seed.left_out", file=str(path), rows=left_out, first=first)
     return World({made.name: made})
 
 

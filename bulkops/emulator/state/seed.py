@@ -27,6 +27,7 @@ _KEYS = frozenset(
 )
 #: Both sides of contact roles, which have a key of their own.
 ROLE_SIDES = frozenset({("Deals", "Contact_Roles"), ("Contacts", "Deals")})
+_LONGEST_ID = 20
 RIGHTS_SETS = ("denied", "unauthorised", "territories", "records", "locked")
 
 
@@ -67,8 +68,10 @@ def record_id(value: object, where: str) -> str:
     """An id of a seed, given as text or number."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not value.isdecimal():
+    if not isinstance(value, str) or not (value.isascii() and value.isdecimal()):
         raise SeedError(f"{where}: found {value!r}, expected an id of digits")
+    if len(value) > _LONGEST_ID:
+        raise SeedError(f"{where}: found {value!r}, expected at most {_LONGEST_ID} digits")
     return value
 
 
@@ -107,6 +110,7 @@ def _organisation(name: str, data: Mapping[str, Any]) -> Organisation:
 
 
 def _client(data: Mapping[str, Any]) -> Client:
+    tokens = _mapping(data.get("tokens", {}), "clients.tokens")
     return Client(
         client_id=str(data["client_id"]),
         client_secret=str(data.get("client_secret", "")),
@@ -115,7 +119,7 @@ def _client(data: Mapping[str, Any]) -> Client:
         scopes=tuple(data.get("scopes", ALL_SCOPES)),
         grant_codes=tuple(map(str, data.get("grant_codes", ()))),
         issued_at=deque(map(float, data.get("issued_at", ()))),
-        live={str(token): float(until) for token, until in data.get("tokens", {}).items()},
+        live={str(token): float(until) for token, until in tokens.items()},
     )
 
 
