@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,9 +77,7 @@ class Run:
 
     async def send_again(self, group: Sequence[Awaited]) -> None:
         """Do as the runner does."""
-        first = group[0]
-        batch = replace(first.batch, operations=tuple(each.operation for each in group))
-        await self.carrier.carry_through(batch, resent=first.resent)
+        await self.carrier.send_again(group)
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         found = [orjson.loads(line) for line in self.log.read_bytes().splitlines()]

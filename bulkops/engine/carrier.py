@@ -22,7 +22,7 @@ from bulkops.engine.taught import Taught
 from bulkops.engine.telemetry import Telemetry
 from bulkops.model import Api, Batch, Exchange, NoReply, Status, merge_items
 from bulkops.rows import lines_in
-from bulkops.rules.evidence import done_only_now, relieved
+from bulkops.rules.evidence import done_only_now, refused_after_silence, relieved
 from bulkops.rules.operations import SPECS
 from bulkops.rules.parcel import Parcel, cut, split
 from bulkops.rules.parking import Load
@@ -97,7 +97,7 @@ class Carrier:
         spec, batch = SPECS[load.batch.spec], load.batch
         if load.parcels:
             return await self._carry_parcels(spec, batch, load.parcels)
-        whole = self._whole(batch, resent=False)
+        whole = self._whole(batch)
         if not whole.sent and self._taught.halt_of(batch) is None:
             await self._capturer.capture(batch)
         lesson = self._taught.lesson(spec)
@@ -113,24 +113,36 @@ class Carrier:
         """
         if self._taught.halt_of(load.batch) is None:
             return None
-        whole = self._whole(load.batch, resent=False) if not load.parcels else None
+        whole = self._whole(load.batch) if not load.parcels else None
         if whole is not None and whole.doubtful:
             return None
         return self._kept(load.batch, load.parcels if whole is None else (whole,))
 
-    async def carry_through(self, batch: Batch, *, resent: bool = False) -> None:
+    async def send_again(self, group: Sequence[Awaited]) -> None:
         """
-        Carry `batch` to its end, and wait in between.
+        Carry lines of one batch to their end that were waited for, and are as they were.
 
-        `resent` marks lines whose remote job ended without effect: they get no second chance.
+        A job of ours may still do its work, later than it seemed: then the answer is an echo.
         """
-        load = Load(batch, (self._whole(batch, resent=resent),))
+        first = group[0]
+        batch = replace(first.batch, operations=tuple(each.operation for each in group))
+        whole = self._whole(batch, resent=first.resent)
+        ours = {each.operation.line for each in group if each.is_ours}
+        sent = max(each.attempts for each in group)
+        await self._carry_on(batch, whole._replace(doubtful=whole.doubtful | ours, sent=sent))
+
+    async def carry_through(self, batch: Batch) -> None:
+        """Carry `batch` to its end, and wait in between."""
+        await self._carry_on(batch, self._whole(batch))
+
+    async def _carry_on(self, batch: Batch, whole: Parcel) -> None:
+        load = Load(batch, (whole,))
         while load.parcels:
             load = Load(batch, await self.carry(load))
             if not await self._stop.sleep(load.due - asyncio.get_running_loop().time()):
                 return
 
-    def _whole(self, batch: Batch, *, resent: bool) -> Parcel:
+    def _whole(self, batch: Batch, *, resent: bool = False) -> Parcel:
         doubtful = self._progress.doubted(batch.number, lines_in(batch.operations))
         sent = len(self._progress.calls.of(batch.number))
         silent = self._progress.silences(batch.number, doubtful) if doubtful else frozenset()
@@ -188,8 +200,10 @@ class Carrier:
         carried = batch if whole else replace(batch, operations=parcel.operations)
         request = spec.request(self._api, batch.route, merge_items(parcel.operations))
         exchange = await self._wire.call(request, token)
-        settlement = self._taught.settle(spec, carried, exchange, parcel)
-        self._record(batch, parcel, call, settlement)
+        settlement, refused = refused_after_silence(
+            spec, parcel, self._taught.settle(spec, carried, exchange, parcel)
+        )
+        self._record(batch, parcel, call, settlement, asked=bool(refused))
         if isinstance(exchange, NoReply) and exchange.kept_back:
             return [parcel], frozenset()
         self._heard(exchange)
@@ -200,6 +214,9 @@ class Carrier:
             )
         if any(rest.reason is Reason.LOOKUP for rest in settlement.unprocessed):
             settlement = await self._sequel.look_up(spec, carried, parcel, exchange, settlement)
+        if refused:
+            aborted = settlement.halt is not None
+            await self._sequel.reconsider(carried, refused, parcel.sent, aborted=aborted)
         if settlement.limit is not None:
             self._taught.limit(spec, settlement.limit)
         after = Aftermath(token.value, settlement.retry_after, settlement.limit)
@@ -228,8 +245,14 @@ class Carrier:
             self._recorder.settle(outcome, batch=batch, attempts=parcel.sent, aborted=True)
         return parcel._replace(operations=doubtful) if doubtful else None
 
-    def _record(self, batch: Batch, parcel: Parcel, call: int, settlement: Settlement) -> None:
-        """Write down an exchange, at once and without waiting for anything."""
+    def _record(
+        self, batch: Batch, parcel: Parcel, call: int, settlement: Settlement, *, asked: bool
+    ) -> None:
+        """
+        Write down an exchange, at once and without waiting for anything.
+
+        `asked`: the server is to be asked about some lines before they are settled.
+        """
         scheduled: dict[int, str] = {}
         aborted = settlement.halt is not None
         for alike in settlement.ended:
@@ -239,7 +262,7 @@ class Carrier:
                 self._recorder.settle_all(alike, batch=batch, attempts=parcel.sent, aborted=aborted)
         for line, job_id in scheduled.items():
             self._recorder.schedule(batch, line, job_id)
-        if scheduled or settlement.unprocessed:
+        if scheduled or settlement.unprocessed or asked:
             doubtful = (
                 each.line
                 for rest in settlement.unprocessed

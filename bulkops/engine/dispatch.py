@@ -38,6 +38,7 @@ class Dispatch:
         self._repeating = asyncio.Lock()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
+        stop.tell(self._wake)
 
     @property
     def parked(self) -> int:
@@ -48,7 +49,7 @@ class Dispatch:
         """Take in a load from the plan, once there is room for it."""
         while not self._parking.has_room and not self._stop.asked:
             self._room.clear()
-            await self._stop.first(self._room.wait())
+            await self._room.wait()
         if self._parking.admit(load):
             self._work.set()
 
@@ -140,12 +141,14 @@ class Dispatch:
         times = [each for each in (self._parking.next_due, self._ration.rests_until) if each > now]
         delay = min(times, default=math.inf) - now
         self._work.clear()
-        await self._stop.first(self._work_within(delay))
-
-    async def _work_within(self, delay: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if delay == math.inf else delay):
                 await self._work.wait()
+
+    def _wake(self) -> None:
+        """Let whoever waits for room or work see that the run ends."""
+        self._room.set()
+        self._work.set()
 
 
 def _words(exchange: Exchange) -> str:

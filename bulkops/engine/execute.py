@@ -5,7 +5,7 @@ Carry out a prepared run from the lock to the last derived file, and say how it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -18,25 +18,22 @@ from bulkops.engine.rig import Manner, rigged
 from bulkops.engine.runner import Runner, Settings
 from bulkops.engine.signals import draining
 from bulkops.engine.telemetry import Errand, Telemetry, telling
-from bulkops.errors import BulkopsError, ExitCode, PlanStaleError
+from bulkops.errors import BulkopsError, ExitCode
 from bulkops.files.checkpoint import Checkpoint, header
 from bulkops.files.config import Config
 from bulkops.files.prepare import Prepared
-from bulkops.files.refusals import refused_so_far
-from bulkops.files.resume import read_progress
 from bulkops.files.rundir import sync_folder
+from bulkops.files.so_far import final_code, progress_of, tally_of
 from bulkops.files.talk import Talk
 from bulkops.model import Api, Status
 from bulkops.rules import pacing
 from bulkops.rules.progress import Progress
 from bulkops.rules.retrying import Policy
 from bulkops.rules.tally import Tally
+from bulkops.rules.verdicts import RIGHT_CODES
 from bulkops.rules.watches import Intervals
 from bulkops.wire.stop import Stop
 
-_PERMISSION = frozenset(
-    {"AUTHORIZATION_FAILED", "NO_PERMISSION", "OAUTH_SCOPE_MISMATCH", "PERMISSION_DENIED"}
-)
 #: Is given what returns where a run stands, for whoever shows it.
 Watch = Callable[[Callable[[], Mapping[str, Any]]], None]
 
@@ -50,36 +47,6 @@ class Ended:
     code: ExitCode
     reason: str
     tally: Tally
-
-
-def progress_of(prepared: Prepared, *, mend: bool) -> Progress:
-    """
-    Return where the run stands. Raises `PlanStaleError` if its log belongs to another plan.
-    """
-    progress = read_progress(prepared.run.checkpoint, mend=mend)
-    if progress.plan and progress.plan != prepared.digest:
-        raise PlanStaleError(
-            f"{prepared.run.checkpoint}: the log belongs to another plan than "
-            f"{prepared.run.plan.name}; start over with --new"
-        )
-    progress.rows = prepared.rows
-    return progress
-
-
-def tally_of(prepared: Prepared, progress: Progress) -> Tally:
-    """Return the counts to go on from; what is not known for good is counted when it is."""
-    tally = Tally(
-        rows=prepared.rows,
-        planned_lines=prepared.summary.total.sent,
-        planned_calls=prepared.summary.total.calls,
-        statuses=progress.statuses.copy(),
-        calls=progress.calls.count + progress.reads,
-    )
-    # Lines that are open again have no reason yet.
-    for each in refused_so_far(prepared.run) if prepared.run.checkpoint.exists() else ():
-        if progress.statuses[each.status]:
-            tally.refusals.add(each.status, each.code, each.message, each.count)
-    return tally
 
 
 async def execute(
@@ -109,7 +76,7 @@ async def execute(
                 await asyncio.to_thread(derive, prepared, ended.code, finished=True)
             return ended
         stop = stop or Stop()
-        forbidden = False
+        forbidden, unknown = False, frozenset(progress.unknown)
         signals = draining(stop, signals=manner.signals)
         errand = Errand(name="run", run=prepared.run.name, prepared=prepared)
         with signals, structlog.contextvars.bound_contextvars(run=prepared.run.name):
@@ -122,32 +89,35 @@ async def execute(
                     stop=stop,
                     manner=manner,
                     reopened=reopened,
+                    unknown=unknown,
                     watch=watch,
                     telemetry=telemetry,
                 )
                 if telemetry is not None:
-                    told = _ended(progress, tally, stop, forbidden=forbidden)
+                    told = _ended(progress, tally, stop, unknown, forbidden=forbidden)
                     telemetry.ended(told.code, told.reason)
-        ended = _ended(progress, tally, stop, forbidden=forbidden)
+        ended = _ended(progress, tally, stop, unknown, forbidden=forbidden)
         with draining(stop, signals=manner.signals):
             await asyncio.to_thread(derive, prepared, ended.code, finished=progress.finished)
         return ended
 
 
-def _ended(progress: Progress, tally: Tally, stop: Stop, *, forbidden: bool) -> Ended:
-    """Return how a run ends that comes to its end now."""
-    if progress.finished:
+def _ended(
+    progress: Progress, tally: Tally, stop: Stop, unknown: Collection[int], *, forbidden: bool
+) -> Ended:
+    """
+    Return how a run ends that comes to its end now.
+
+    Lines that were `unknown` as it began, and are to be asked about, are not settled by that.
+    """
+    cut_short = stop.asked and not progress.unknown.isdisjoint(unknown)
+    if progress.finished and not cut_short:
         lacking = forbidden and not tally.statuses[Status.SUCCEEDED]
         return Ended(ExitCode.AUTH if lacking else final_code(tally), "", tally)
     reason = stop.reason or BulkopsError(
         "the run ended with lines unsettled; run the same command again"
     )
     return Ended(ExitCode(reason.exit_code), str(reason), tally)
-
-
-def final_code(tally: Tally) -> ExitCode:
-    """Return the exit code of a run whose every line is settled."""
-    return ExitCode.OK if tally.wanted else ExitCode.INCOMPLETE
 
 
 async def _run(
@@ -159,6 +129,7 @@ async def _run(
     stop: Stop,
     manner: Manner,
     reopened: int,
+    unknown: Collection[int],
     watch: Watch,
     telemetry: Telemetry | None,
 ) -> bool:
@@ -207,9 +178,9 @@ async def _run(
                 await runner.run(plan=prepared.run.plan, rows=prepared.run.rows)
         finally:
             keeper.cancel()
-            event = "run.finished" if progress.finished else "run.stopped"
-            forbidden = any(halt.code in _PERMISSION for halt in runner.halts)
-            ended = _ended(progress, tally, stop, forbidden=forbidden)
+            forbidden = any(halt.code in RIGHT_CODES for halt in runner.halts)
+            ended = _ended(progress, tally, stop, unknown, forbidden=forbidden)
+            event = "run.stopped" if ended.reason else "run.finished"
             reason = ended.reason or str(stop.reason or "")
             facts = {"calls": tally.fresh_calls, "latency_s": tally.latency_s}
             checkpoint.append(

@@ -186,7 +186,7 @@ class Follower:
             wish=SPECS[awaited.batch.spec].wish,
             members=awaited.operation.members,
             held=held,
-            ours=awaited.job_id is not None or awaited.doubtful,
+            ours=awaited.is_ours,
             last_chance=awaited.resent and self._records.lists_jobs(awaited.batch.route.module),
             job_id=awaited.job_id,
         )

@@ -7,7 +7,7 @@ cheap question. Reads alone: nothing here changes anything, and nothing is settl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from bulkops.engine.reader import Reader, Refusal
@@ -40,9 +40,8 @@ class Observer:
         probe = spec.observation
         pairs: set[tuple[str, str]] = set()
         for ask in self._ways(spec, route, probe, probe.singly):
-            found = await self._all(
-                ask.requests(self._api, route, items), ask.present, absent_codes=ask.absent_codes
-            )
+            requests = ask.requests(self._api, route, items)
+            found = await self._all(requests, items, ask.present, absent_codes=ask.absent_codes)
             if isinstance(found, Refusal):
                 return found
             if found is not None:
@@ -62,7 +61,7 @@ class Observer:
         assert spec.capture is not None
         capture: Capture = spec.capture
         for ask in self._ways(spec, route, capture, capture.singly):
-            found = await self._all(ask.requests(self._api, route, items), ask.held)
+            found = await self._all(ask.requests(self._api, route, items), items, ask.held)
             if isinstance(found, Refusal):
                 return found
             if found is not None:
@@ -83,11 +82,13 @@ class Observer:
     async def _all(
         self,
         requests: Iterable[Request],
+        items: Sequence[Item],
         parse: Callable[[Json], T | None],
         *,
         absent_codes: frozenset[str] = frozenset(),
     ) -> list[T] | Refusal | None:
         """Return what every answer shows, `None` if one cannot tell."""
+        asked = {item.id for item in items}
         found: list[T] = []
         for request in requests:
             body = await self._reader.read(request)
@@ -95,8 +96,20 @@ class Observer:
                 if body.code in absent_codes:
                     continue
                 return body
-            shown = parse(body)
+            shown = parse(body) if _is_about(body, asked) else None
             if shown is None:
                 return None
             found.append(shown)
         return found
+
+
+def _is_about(body: Json, asked: Collection[str]) -> bool:
+    """
+    Tell whether a body has rows of those alone that were `asked` for.
+
+    A list that was not narrowed down to them may end before it comes to them: that they do not
+    stand in it says nothing.
+    """
+    lists = (each for each in body.values() if isinstance(each, list)) if body else ()
+    rows = (row for each in lists for row in each)
+    return all(isinstance(row, dict) and str(row.get("id", "")) in asked for row in rows)

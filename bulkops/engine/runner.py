@@ -196,10 +196,10 @@ class Runner:
             self._aborted = len(self._carrier.halts)
             self._dispatch.sweep(self._carrier.left_of)
 
-    async def _carry_through(self, batch: Batch, *, resent: bool = False) -> None:
+    async def _carry_through(self, batch: Batch) -> None:
         try:
             with structlog.contextvars.bound_contextvars(batch=batch.number):
-                await self._carrier.carry_through(batch, resent=resent)
+                await self._carrier.carry_through(batch)
         except BulkopsError as error:
             self._stop.ask(error)
 
@@ -229,9 +229,8 @@ class Runner:
 
     async def _send_again(self, group: Sequence[Awaited]) -> None:
         """Carry operations whose remote job is over and left them as they were."""
-        first = group[0]
-        batch = replace(first.batch, operations=tuple(each.operation for each in group))
-        await self._carry_through(batch, resent=first.resent)
+        with structlog.contextvars.bound_contextvars(batch=group[0].batch.number):
+            await self._carrier.send_again(group)
 
 
 def _gone(operation: Operation) -> Outcome:

@@ -14,7 +14,7 @@ from bulkops.engine.prober import probe
 from bulkops.engine.reader import Reader
 from bulkops.engine.recorder import Recorder
 from bulkops.files.talk import Talk
-from bulkops.model import Api, Batch, Exchange, Outcome, Status
+from bulkops.model import Api, Batch, Exchange, Operation, Outcome, Status
 from bulkops.rules.operations import SPECS
 from bulkops.rules.parcel import Parcel, lines_of
 from bulkops.rules.retrying import Aftermath, Next, Policy, what_next
@@ -62,7 +62,12 @@ class Sequel:
         exchange: Exchange,
         settlement: Settlement,
     ) -> Settlement:
-        """Settle the rest of an exchange with the organisation's territories at hand."""
+        """
+        Settle the rest of an exchange with the organisation's territories at hand.
+
+        Where they may not be read, a line in doubt goes to the follower: what an earlier call did
+        to it, its record tells.
+        """
         asked = lines_of(
             tuple(
                 each
@@ -73,10 +78,31 @@ class Sequel:
         )
         known = await self._reader.known_territories(self._api)
         again = settle(spec, carried, exchange, Settling(parcel.doubtful, known))
-        for outcome in again.outcomes:
-            if outcome.line in asked:
+        told = {each.line: each for each in again.outcomes if each.line in asked}
+        for operation in carried.operations:
+            if operation.line not in told:
+                continue
+            if known or operation.line not in parcel.doubtful:
+                outcome = told[operation.line]
                 self._recorder.settle(outcome, batch=carried, attempts=parcel.sent)
+            else:
+                self._follow_doubt(carried, operation, parcel.sent)
         return again
+
+    async def reconsider(
+        self, batch: Batch, refused: Sequence[Outcome], attempts: int, *, aborted: bool
+    ) -> None:
+        """
+        Settle lines that are refused now, and that an earlier call may have done: the server tells.
+
+        Where it does not, or shows them not done, the refusal stands.
+        """
+        now = {each.line: each for each in refused}
+        asked = [each for each in batch.operations if each.line in now]
+        for told in await probe(self._reader, self._api, batch, asked, refused[0]):
+            done = told.status is Status.SUCCEEDED
+            outcome = told if done else now[told.line]
+            self._recorder.settle(outcome, batch=batch, attempts=attempts, aborted=aborted)
 
     async def follow_up(
         self, batch: Batch, parcel: Parcel, rest: Remainder, after: Aftermath
@@ -118,10 +144,14 @@ class Sequel:
         if SPECS[batch.spec].probe is None:
             # The silent call may have scheduled jobs: they end first, and then the record tells.
             for operation in asked:
-                self._follow(Awaited(batch, operation, None, attempts, doubtful=True, resent=True))
+                self._follow_doubt(batch, operation, attempts)
             return known
         given_up = next(iter(unknown.values()))
         return known + await probe(self._reader, self._api, batch, asked, given_up)
+
+    def _follow_doubt(self, batch: Batch, operation: Operation, attempts: int) -> None:
+        """Have the record of a line tell what a silent call did, and send it no more."""
+        self._follow(Awaited(batch, operation, None, attempts, doubtful=True, resent=True))
 
 
 def _timed(then: Next, now: float) -> list[Parcel]:

@@ -24,34 +24,48 @@ def draining(stop: Stop, *, signals: bool) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
+    # A run that ends for another reason drains already: then too the second signal is for at once.
+    heard = cut = False
 
     def take(number: int) -> None:
-        if isinstance(stop.reason, SignalledError):
-            task.cancel()
-        else:
-            stop.ask(_interrupted(number))
+        nonlocal heard, cut
+        if heard or isinstance(stop.reason, SignalledError):
+            cut = task.cancel()
+        heard = True
+        stop.ask(_interrupted(number))
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
         loop.add_signal_handler(number, take, number)
+    # Before there are limits to read again, and after, it must not kill either.
+    loop.add_signal_handler(signal.SIGHUP, _hung_up(stop))
     try:
         yield
     except asyncio.CancelledError:
-        if not isinstance(stop.reason, SignalledError):
+        if not cut:
             raise
         # The second signal: what was under way is in the log as sent, and so in doubt.
         task.uncancel()
     finally:
-        for number in numbers:
+        for number in (*numbers, signal.SIGHUP):
             loop.remove_signal_handler(number)
 
 
 @contextmanager
 def hanging_up(stop: Stop, reread: Callable[[], None]) -> Iterator[None]:
     """
-    Call `reread` at SIGHUP; but drain if the terminal has gone, which sends the same signal.
+    Call `reread` at SIGHUP, within `draining`.
     """
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, _hung_up(stop, reread))
+    try:
+        yield
+    finally:
+        loop.add_signal_handler(signal.SIGHUP, _hung_up(stop))
+
+
+def _hung_up(stop: Stop, reread: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """Return what SIGHUP does: `reread`, or drain if the terminal has gone, which sends it too."""
     at_terminal = _at_terminal()
 
     def take() -> None:
@@ -60,11 +74,7 @@ def hanging_up(stop: Stop, reread: Callable[[], None]) -> Iterator[None]:
         else:
             reread()
 
-    loop.add_signal_handler(signal.SIGHUP, take)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGHUP)
+    return take
 
 
 def _interrupted(number: int) -> SignalledError:

@@ -111,7 +111,7 @@ class Checkpoint:
         before, after = (orjson.dumps(record) + b"\n").split(b"null", 1)
         # In C: the numbers of a list as JSON, what parts them put in place of its commas.
         lines = orjson.dumps(list(values))[1:-1].replace(b",", after + before)
-        self._append(before + lines + after, record_type)
+        self._append(b"".join((before, lines, after)), record_type)
 
     def _append(self, lines: bytes, record_type: str) -> None:
         if self._failure is not None:

@@ -21,6 +21,7 @@ from platformdirs import user_state_path
 
 from bulkops.errors import CheckpointError
 from bulkops.files.config import Config
+from bulkops.files.rundir import sync_folder
 from bulkops.rules.books import Books, Budget
 
 SCHEMA_VERSION: Final = 1
@@ -95,6 +96,8 @@ class Ledger:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(self.path)
+        # After a power cut the books may know of more use than there was, never of less.
+        sync_folder(self.path.parent)
 
     def _cannot(self, error: OSError) -> CheckpointError:
         return CheckpointError(

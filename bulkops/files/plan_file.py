@@ -24,9 +24,12 @@ from bulkops.rules.line_set import LineSet
 _AT_ONCE = 64
 
 
-#: What `_batch` takes: lists as text, for lists take several times longer to pass.
+#: What `_batch` takes: lists as text, for lists take several times longer to pass; and of lines
+#: that follow each other, as in a file sorted by parent, the first and how many.
 _STORED = """
-    batch, spec, module, record_id, related_list, CAST(lines AS VARCHAR), CAST(items AS VARCHAR),
+    batch, spec, module, record_id, related_list, lines[1], len(lines),
+    CASE WHEN lines <> range(lines[1], lines[1] + len(lines)) THEN CAST(lines AS VARCHAR) END,
+    CAST(to_json(items) AS VARCHAR),
     CASE WHEN members IS NOT NULL THEN CAST(to_json(members) AS VARCHAR) END,
     CASE WHEN fields IS NOT NULL THEN CAST(to_json(fields) AS VARCHAR) END
 """
@@ -63,9 +66,11 @@ def read_batches(plan: Path, settled: LineSet | None = None) -> Iterator[tuple[i
 
 
 def _batch(stored: Sequence[Any]) -> Batch:
-    # Ids are digits, so that a list of them needs no quotes.
-    number, spec, module, record_id, related_list, lines, items, members, fields = stored
-    numbers, ids = orjson.loads(lines), items[1:-1].split(", ")
+    number, spec, module, record_id, related_list, first, count, lines, items = stored[:9]
+    members, fields = stored[9:]
+    numbers: Sequence[int] = range(first, first + count) if lines is None else orjson.loads(lines)
+    # Ids are digits, and stored as numbers or, where these are too long, as text.
+    ids = items[1:-1].replace('"', "").split(",")
     operations: Sequence[Operation] = PlainOperations(numbers, ids)
     if members or fields:
         wished = map(tuple, orjson.loads(members)) if members else repeat(())

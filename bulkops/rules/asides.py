@@ -4,12 +4,21 @@ What an answer says beside its verdicts: how long to wait, and how much a call m
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from bulkops.model import Exchange, NoReply
 from bulkops.rules.verdicts import Answer
 
+#: https://www.rfc-editor.org/rfc/rfc9110#http.date
+_DATE = "%a, %d %b %Y %H:%M:%S GMT"
+
 
 def retry_after(exchange: Exchange) -> float | None:
-    """Return `Retry-After` in seconds, from the header or `details.retry_after`."""
+    """
+    Return `Retry-After` in seconds, from the header or `details.retry_after`.
+
+    A moment is taken by the server's own clock, its `Date`.
+    """
     if isinstance(exchange, NoReply):
         return None
     value = exchange.headers.get("Retry-After")
@@ -19,8 +28,17 @@ def retry_after(exchange: Exchange) -> float | None:
     try:
         seconds = float(value) if value is not None else -1.0
     except (TypeError, ValueError):
-        return None
+        return _seconds_until(value, exchange.headers.get("Date"))
     return seconds if 0 <= seconds < float("inf") else None
+
+
+def _seconds_until(moment: object, now: str | None) -> float | None:
+    """Return the seconds from one HTTP date to another; `None` if either is none."""
+    try:
+        left = datetime.strptime(str(moment), _DATE) - datetime.strptime(str(now), _DATE)
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return max(0.0, left.total_seconds())
 
 
 def limit_in(answer: Answer, *, below: int) -> int:

@@ -91,7 +91,8 @@ class Books:
         if granted:
             self.buckets[minute] = self.buckets.get(minute, 0) + granted
         self.reserved += granted
-        self._hold(holder, granted, now)
+        held, _ = self.holders.get(holder, (0, now))
+        self.holders[holder] = (held + granted, now)
         return granted
 
     def give_back(self, holder: str, minute: int, count: int, now: float) -> None:
@@ -101,8 +102,7 @@ class Books:
         self.buckets[minute] = max(0, booked - count)
         if not self.buckets[minute]:
             del self.buckets[minute]
-        self.reserved -= count
-        self._hold(holder, -count, now)
+        self.reserved -= self._let_go(holder, count, now)
 
     def rebook(self, minute: int, now: float) -> None:
         """Book one credit of `minute` as of now: its call leaves later than it was to."""
@@ -113,8 +113,7 @@ class Books:
 
     def answer(self, holder: str, count: int, now: float) -> None:
         """Take note of calls of `holder` that have their answers."""
-        self.answered += count
-        self._hold(holder, -count, now)
+        self.answered += self._let_go(holder, count, now)
 
     def observe(self, remaining: int, answered_before: int, budget: Budget, now: float) -> None:
         """
@@ -143,6 +142,13 @@ class Books:
                 return at + WINDOW_S
         return None
 
-    def _hold(self, holder: str, more: int, now: float) -> None:
+    def _let_go(self, holder: str, count: int, now: float) -> int:
+        """
+        Take `count` credits off what a holder holds; return how many of them it still held.
+
+        The others count as answered since it was not heard of for so long, and must not twice.
+        """
         held, _ = self.holders.get(holder, (0, now))
-        self.holders[holder] = (max(0, held + more), now)
+        let_go = min(count, held)
+        self.holders[holder] = (held - let_go, now)
+        return let_go

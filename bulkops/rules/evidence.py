@@ -8,7 +8,9 @@ is `settle.py` that goes by the same evidence.
 
 from __future__ import annotations
 
-from bulkops.model import Learnt, Status
+from dataclasses import replace
+
+from bulkops.model import Learnt, Outcome, Status, gathered
 from bulkops.rules.parcel import Parcel
 from bulkops.rules.settlement import Settlement
 from bulkops.rules.spec import Spec, Wish
@@ -31,6 +33,29 @@ def done_only_now(spec: Spec, parcel: Parcel, settlement: Settlement) -> frozens
         for line in alike.lines
         if line in parcel.doubtful
     )
+
+
+def refused_after_silence(
+    spec: Spec, parcel: Parcel, settlement: Settlement
+) -> tuple[Settlement, tuple[Outcome, ...]]:
+    """
+    Return a settlement without the refusals of lines that an earlier call may have done; and these.
+
+    What is refused for good now says nothing of what was done before: the server must be asked. A
+    line of territories is followed and read back anyway.
+    """
+    if not parcel.doubtful or spec.probe is None:
+        return settlement, ()
+    outcomes = settlement.outcomes
+    refused = tuple(
+        each
+        for each in outcomes
+        if each.line in parcel.doubtful and each.status in {Status.FAILED, Status.UNKNOWN}
+    )
+    if not refused:
+        return settlement, ()
+    left = gathered(each for each in outcomes if each not in refused)
+    return replace(settlement, ended=left), refused
 
 
 def relieved(parcel: Parcel, done_now: frozenset[int]) -> Parcel:

@@ -37,11 +37,15 @@ class Likeness:
     after: bytes
     outcome: Outcome
 
-    def around(self, ids: Sequence[str]) -> bytes | None:
-        """Return the text with `ids` in it; `None` if there are more than it knows to part."""
-        if not self.between and len(ids) > 1:
+    def around(self, ids: bytes) -> bytes | None:
+        """
+        Return the text with `ids`, which commas part, in it.
+
+        `None` if there are more than it knows to part.
+        """
+        if not self.between and b"," in ids:
             return None
-        return self.before + self.between.join([each.encode() for each in ids]) + self.after
+        return self.before + ids.replace(b",", self.between) + self.after
 
 
 def recognised(
@@ -62,9 +66,10 @@ def recognised(
         or not operations.are_distinct
     ):
         return None
-    ids = operations.items
-    joined = "".join(ids)
-    if likeness.around(ids) != reply.raw or not (joined.isascii() and joined.isdigit()):
+    ids = ",".join(operations.items).encode()
+    digits_alone = not ids.translate(None, b"0123456789,")
+    one_each = ids.count(b",") == len(operations) - 1
+    if not (digits_alone and one_each and likeness.around(ids) == reply.raw):
         return None
     return Alike(likeness.outcome._replace(line=operations.lines[0]), operations.lines)
 
@@ -106,7 +111,7 @@ def _means(
 ) -> bool:
     """Tell whether the text means the same of `ids` as it did of those it was heard of."""
     ids = ids if likeness.between else ids[:1]
-    raw = likeness.around(ids)
+    raw = likeness.around(",".join(ids).encode())
     body = reply.parse(raw or b"")
     wrapped = body.get(spec.envelope) if isinstance(body, dict) else None
     if not isinstance(wrapped, list):

@@ -4,7 +4,7 @@ Sets of line numbers, of which a run has millions.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 _MARKS = bytes.maketrans(b"01", b"\0\1")
@@ -33,12 +33,18 @@ class LineSet:
         """Add a line; return whether it is new."""
         return bool(self.update((line,)))
 
-    def update(self, lines: Collection[int]) -> list[int]:
+    def update(self, lines: Collection[int]) -> Sequence[int]:
         """Add lines; return those that are new."""
-        marks, news = self._marks, []
+        marks = self._marks
         end = max(lines, default=0) + 1
         if end > len(marks):
             marks.extend(bytes(max(end - len(marks), 1 << 15)))
+        if isinstance(lines, range) and lines.step == 1 and marks.find(1, lines.start, end) < 0:
+            # By far most calls: lines that follow each other, none of them settled.
+            marks[lines.start : lines.stop] = b"\1" * len(lines)
+            self._count += len(lines)
+            return lines
+        news = []
         for line in lines:
             if not marks[line]:
                 marks[line] = 1

@@ -46,7 +46,8 @@ def _place(envelope: str, answer: Answer | None, by_id: dict[str, int], count: i
     """
     Return the index that an answer claims by id or path.
 
-    `None` if it claims none, `_STRANGER` if what it names was not in the request.
+    `None` if it claims none, `_STRANGER` if it names what was not in the request or what nobody
+    can read.
     """
     if answer is None:
         return None
@@ -54,4 +55,5 @@ def _place(envelope: str, answer: Answer | None, by_id: dict[str, int], count: i
         return by_id[answer.id]
     if answer.path.startswith(f"$.{envelope}[") and answer.indices:
         return answer.indices[0] if answer.indices[0] < count else _STRANGER
-    return _STRANGER if answer.id else None
+    # An id that cannot be read, such as a rounded number, still is somebody's in particular.
+    return None if answer.details.get("id") in (None, "") else _STRANGER

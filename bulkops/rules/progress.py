@@ -5,7 +5,7 @@ Where a run stands by its log: compact enough for ten million lines, each with a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,9 @@ class Progress:
         alone = (frozenset({line}) for line in wanted - named)
         return frozenset({*map(frozenset, filter(None, calls.values())), *alone})
 
-    def settle(self, lines: Collection[int], status: Status, *, aborted: bool = False) -> list[int]:
+    def settle(
+        self, lines: Collection[int], status: Status, *, aborted: bool = False
+    ) -> Sequence[int]:
         """
         Take note of the outcome of some lines; return those for which it is news.
 
@@ -85,7 +87,9 @@ class Progress:
         """
         if status is Status.UNKNOWN:
             known = self.settled, self.unknown
-            news = [line for line in lines if not any(line in each for each in known)]
+            news: Sequence[int] = [
+                line for line in lines if not any(line in each for each in known)
+            ]
             self.unknown.update(news)
             self.doubtful.update(news)
         else:

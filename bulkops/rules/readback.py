@@ -51,7 +51,9 @@ def judge_record(
         )
     if last_chance:
         state = "still assigned" if wish is Wish.ABSENT else "still not assigned"
-        words = f"the job ended without effect, twice; {state}: {', '.join(wrong)}"
+        # A call that met silence until it was given up may never have made a job.
+        what = "the job ended without effect, twice" if job else "no job is under way"
+        words = f"{what}; {state}: {', '.join(wrong)}"
         return Outcome(
             line, Status.FAILED, "job_without_effect", words, job_id=job, learnt=Learnt.PROBED
         )

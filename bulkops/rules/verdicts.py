@@ -130,7 +130,12 @@ def _text(value: Json) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-_TOKEN = frozenset({"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "AUTHENTICATION_FAILURE"})
+#: Codes that refuse the token, which another one mends.
+TOKEN_CODES = frozenset({"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "AUTHENTICATION_FAILURE"})
+#: Codes that refuse the user or the scope of the token, which a person has to mend.
+RIGHT_CODES = frozenset(
+    {"AUTHORIZATION_FAILED", "NO_PERMISSION", "OAUTH_SCOPE_MISMATCH", "PERMISSION_DENIED"}
+)
 _FAULT = frozenset({"INTERNAL_ERROR", "INTERNAL_SERVER_ERROR"})
 
 #: Codes of an item. Any other code of an item that is not `ok` is permanent, told verbatim.
@@ -152,16 +157,13 @@ _FLAT = {
     **dict.fromkeys(_FAULT, Verdict.RETRY),
     **dict.fromkeys(
         (
-            "AUTHORIZATION_FAILED",
+            *RIGHT_CODES,
             "FEATURE_NOT_ENABLED",
             "INVALID_HOST",
             "INVALID_MODULE",
             "INVALID_REQUEST_METHOD",
             "INVALID_URL_PATTERN",
             "NOT_SUPPORTED",
-            "NO_PERMISSION",
-            "OAUTH_SCOPE_MISMATCH",
-            "PERMISSION_DENIED",
             "TERRITORY_NOT_ENABLED",
         ),
         Verdict.ABORT,
@@ -180,7 +182,7 @@ def judge_flat(answer: Answer) -> Verdict:
     """Return what a flat refusal means for the whole call. Pure; the order below matters."""
     if answer.http_status == 429:
         return Verdict.THROTTLED
-    if answer.http_status == 401 and (answer.code in _TOKEN or answer.code not in _FLAT):
+    if answer.code in TOKEN_CODES or (answer.http_status == 401 and answer.code not in _FLAT):
         return Verdict.REFRESH
     if answer.http_status >= 500:
         return Verdict.RETRY

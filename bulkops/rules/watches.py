@@ -24,6 +24,11 @@ class Awaited:
     doubtful: bool = False
     resent: bool = False
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether what the record shows may be the work of a call of ours."""
+        return self.job_id is not None or self.doubtful
+
 
 @dataclass(frozen=True, slots=True)
 class Intervals:

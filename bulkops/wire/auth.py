@@ -14,20 +14,20 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import orjson
 
 from bulkops.errors import AuthError, BulkopsError, PausedError, UsageError
 from bulkops.files.config import Config
 from bulkops.files.products import host_of, may_receive_token
 from bulkops.files.sections import SECRET_KEYS
 from bulkops.files.token_cache import Token, TokenCache, default_token_cache
+from bulkops.wire.accounts import Said, ask
 
 #: Life of an access token, where the answer does not say: `expires_in` may be missing.
 _LIFE_S: Final = 3600.0
@@ -37,7 +37,6 @@ _SOON_S: Final = 60.0
 _THROTTLED_S: Final = 600.0
 _ATTEMPTS: Final = 5
 _LONGEST_WAIT_S: Final = 30.0
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _MENDS: Final = {
     "invalid_code": "the refresh token is revoked, mistyped, or of another client or data centre; "
     "make a new one and check api.data_center",
@@ -96,7 +95,10 @@ class TokenSource:
         missing = [key for key, value in secrets.items() if not value]
         if missing and not (ready and len(missing) == len(secrets)):
             names = ", ".join(f"BULKOPS_AUTH__{key.upper()}" for key in missing)
-            raise UsageError(f"no credentials to call with: set {names} (or an access token alone)")
+            raise UsageError(
+                f"no credentials to call with: bulkops login asks for them once; or set {names} "
+                "(or BULKOPS_AUTH__ACCESS_TOKEN alone)"
+            )
         #: Its value is the whole truth where only an access token is given: nothing to renew with.
         self._ready = Token(ready, None, issued_at=0.0, expires_at=inf) if missing else None
         self._credentials = secrets
@@ -152,8 +154,7 @@ class TokenSource:
             refused = held is not None and held.value == self._rejected
             if held and not refused and held.is_fresh(now):
                 return held
-            cached = self._cached()
-            if cached and cached.value != self._rejected and cached.is_fresh(now):
+            if cached := self._cached():
                 self._token = cached
                 return cached
             stillborn = held is not None and held.value == self._minted != self._served
@@ -166,14 +167,21 @@ class TokenSource:
             try:
                 self._token = await self._mint()
             except PausedError:
+                # Other processes, which used up what may be asked for, keep what they got.
+                if cached := self._cached():
+                    self._token = cached
+                    return cached
                 if held is None or refused or self._clock() >= held.expires_at:
                     raise
                 return held
             return self._token
 
     def _cached(self) -> Token | None:
+        """Return the token that was kept, if it is worth calling with."""
         token = self._cache.load()
         if token is None or not self._may_call(token.api_domain):
+            return None
+        if token.value == self._rejected or not token.is_fresh(self._clock()):
             return None
         self._remember_secret(token.value)
         # Kept by a run that had no base_url, it would lead a rehearsal to the real API.
@@ -182,18 +190,18 @@ class TokenSource:
     async def _mint(self) -> Token:
         if self._refusal is not None and self._clock() < self._refusal.until:
             raise self._refusal.kind(self._refusal.message)
-        last = ""
+        form, last = {"grant_type": "refresh_token", **self._credentials}, ""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await self._sleep(self._jitter() * min(_LONGEST_WAIT_S, 2.0**attempt))
             try:
-                status, body = await self._ask()
+                said = await ask(self._session, self._accounts, form)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 last = str(error) or type(error).__name__
                 continue
-            if status < 500 and (body is not None or status >= 300):
-                return self._settled(status, body or {})
-            last = f"HTTP {status}" if status >= 500 else "an answer that is not JSON"
+            if said.status < 500 and (said.body is not None or said.status >= 300):
+                return self._settled(said)
+            last = f"HTTP {said.status}" if said.status >= 500 else "an answer that is not JSON"
         raise self._refuse(
             PausedError,
             f"{self._accounts} gave no token in {_ATTEMPTS} attempts, at last: {last}; "
@@ -201,43 +209,27 @@ class TokenSource:
             for_s=_SOON_S,
         )
 
-    async def _ask(self) -> tuple[int, dict[str, Any] | None]:
-        form = {"grant_type": "refresh_token", **self._credentials}
-        async with self._session.post(
-            f"{self._accounts}/oauth/v2/token",
-            data=form,
-            timeout=_TIMEOUT,
-            allow_redirects=False,  # credentials go to the configured host and no further
-        ) as reply:
-            content = await reply.read()
-        try:
-            body = orjson.loads(content)
-        except orjson.JSONDecodeError:
-            body = None
-        return reply.status, body if isinstance(body, dict) else None
-
-    def _settled(self, status: int, body: dict[str, Any]) -> Token:
-        """Return the token of an answer, or raise what it says instead; 200 may be a refusal."""
-        value = body.get("access_token")
-        if 200 <= status < 300 and isinstance(value, str) and re.fullmatch("[!-~]+", value):
+    def _settled(self, said: Said) -> Token:
+        """Return the token of an answer, or raise what it says instead."""
+        body = said.body or {}
+        if value := said.token("access_token"):
             return self._accepted(value, body)
         error, description = str(body.get("error", "")), str(body.get("error_description", ""))
         throttled = "access denied" in error.lower() or "too many requests" in description.lower()
-        if throttled or status == 429:
+        if throttled or said.status == 429:
             raise self._refuse(
                 PausedError,
                 f"{self._accounts} refuses to give more tokens (10 in 10 minutes are allowed); "
                 "run again in 10 minutes",
                 for_s=_THROTTLED_S,
             )
-        if not re.fullmatch(r"[\w .-]{1,60}", error, re.ASCII):
-            error = f"HTTP {status} without a token"
+        error = said.error(lacking="a token")
         mend = _MENDS.get(error, "check [auth], api.data_center and api.accounts_url")
         raise self._refuse(
             AuthError, f"{self._accounts} refuses the credentials: {error}: {mend}", for_s=inf
         )
 
-    def _accepted(self, value: str, body: dict[str, Any]) -> Token:
+    def _accepted(self, value: str, body: Mapping[str, Any]) -> Token:
         self._remember_secret(value)
         domain = body.get("api_domain")
         if not self._may_call(domain):

@@ -10,7 +10,7 @@ import asyncio
 import time
 from datetime import datetime
 
-from bulkops.errors import PausedError
+from bulkops.errors import BulkopsError, PausedError
 from bulkops.files.token_cache import Token
 from bulkops.model import Exchange, NoReply, Request
 from bulkops.rules.asides import retry_after
@@ -23,6 +23,10 @@ from bulkops.wire.stop import EndingError, Stop
 from bulkops.wire.transport import Transport
 
 _ENDING = NoReply(sent=False, reason="the run is ending", kept_back=True)
+#: Nobody comes back so late: a hundred years.
+_LONGEST_WAIT_S = 100 * 365 * 86_400.0
+#: No organisation has a number of credits as long as this.
+_DIGITS = 20
 _NO_CREDIT = NoReply(sent=False, reason="no API credit is left for the call", kept_back=True)
 
 
@@ -79,7 +83,12 @@ class Wire:
         async with self._limiter.slot() as mark:
             if mark is None:
                 return _ENDING
-            ticket = await self._purse.leave()
+            try:
+                ticket = await self._purse.leave()
+            except BulkopsError as error:
+                # The log says that the call leaves: it must also hear that it did not.
+                self._stop.ask(error)
+                return _ENDING
             if ticket is None:
                 return _NO_CREDIT
             self._tally.calls += 1
@@ -144,7 +153,7 @@ def _remaining(exchange: Exchange) -> int | None:
     if isinstance(exchange, NoReply):
         return None
     text = exchange.headers.get("X-API-CREDITS-REMAINING", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
 
 
 def _come_back(pause: Pause) -> PausedError:
@@ -154,7 +163,8 @@ def _come_back(pause: Pause) -> PausedError:
         later = "; the day's credits may be used up, or others may use all calls in flight"
     else:
         why, later = "the server asks to be left alone", ""
-    if pause.wait_s is not None:
+    # What a server asks for may lie beyond every calendar.
+    if pause.wait_s is not None and pause.wait_s < _LONGEST_WAIT_S:
         moment = datetime.fromtimestamp(time.time() + pause.wait_s).astimezone()
         return PausedError(
             f"{why} (429). Run the same command again from {moment:%Y-%m-%d %H:%M:%S %z} on."

@@ -65,7 +65,7 @@ class Purse:
         wait: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.budget = budget
+        self._budget = budget
         self.spent = 0
         self._ledger = ledger
         self._stop = stop
@@ -87,6 +87,16 @@ class Purse:
         self._heard: tuple[int, int] | None = None
         self._room = inf
         self._stale = False
+
+    @property
+    def budget(self) -> Budget:
+        """The credits of a day. Another one counts from the next call on, whatever is in hand."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, budget: Budget) -> None:
+        self._budget = budget
+        self._stale = True
 
     async def take(self) -> None:
         """
@@ -199,13 +209,15 @@ class Purse:
         answered, heard, self._heard = self._answered, self._heard, None
         unused, self._unused = self._unused, []
         lot, self._lot, before = self._lot, 0, self._minute
-        told = self._told
 
         def visit() -> Visited:
             now = self._clock()
             with self._ledger.opened() as books:
                 books.turn_to(now)
-                books.answer(self._name, answered - told, now)
+                # Counted here, under the lock: whoever waits may be cancelled, and come again.
+                news = max(0, answered - self._told)
+                self._told += news
+                books.answer(self._name, news, now)
                 for minute in unused:
                     books.give_back(self._name, minute, 1, now)
                 books.give_back(self._name, before, lot, now)
@@ -216,10 +228,9 @@ class Purse:
                 granted = books.reserve(self._name, fair, self.budget, now)
                 available -= granted
                 frees_at = None if available > 0 else books.frees_at(self.budget, now)
-                return Visited(granted, available, books.reserved, books.answered, now, frees_at)
+            return Visited(granted, available, books.reserved, books.answered, now, frees_at)
 
         self._seen = seen = await asyncio.to_thread(visit)
-        self._told = answered
         self._lot, self._minute = seen.granted, int(seen.now // BUCKET_S)
         # Credits that are taken already, and that the server says are not there.
         enough = seen.available >= 0

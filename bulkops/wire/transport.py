@@ -42,6 +42,7 @@ _KEPT = (
 #: Errors that can only happen before the first byte of a request leaves.
 _NOT_SENT: tuple[type[Exception], ...] = (
     aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
 )
@@ -62,6 +63,8 @@ class Transport:
         self, base_url: str, *, connections: int, timeout_s: float, ca_file: str = ""
     ) -> None:
         self._base = URL(base_url)
+        #: The address to call, by what a token says of its host; "" is nothing.
+        self._bases = {"": self._base}
         self._tls = trusted(ca_file)
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, 15.0))
@@ -118,11 +121,15 @@ class Transport:
             )
 
     def _url(self, request: Request, token: Token) -> URL:
-        if token.api_domain and not may_receive_token(token.api_domain, str(self._base)):
-            raise AuthError("a token names a host that is no API host of Zoho; nothing is sent")
+        domain = token.api_domain or ""
+        base = self._bases.get(domain)
+        if base is None:
+            if not may_receive_token(domain, str(self._base)):
+                raise AuthError("a token names a host that is no API host of Zoho; nothing is sent")
+            # A run has one such host: it is judged once, not with every call.
+            base = self._bases[domain] = URL(domain)
         if not _PATH.fullmatch(request.path):
             raise BulkopsError(f"{request.path!r} is no path of a call; nothing is sent")
-        base = URL(token.api_domain) if token.api_domain else self._base
         return base.with_path(request.path).with_query(request.query)
 
 

@@ -259,3 +259,50 @@ async def test_a_call_that_the_end_of_the_run_keeps_back_leaves_no_trace_of_trou
     assert run.outcomes == {}
     assert server.calls == []
     assert [each["doubtful"] for each in run.records("answer")] == [[]]
+
+
+class Refusing:
+    """Does the first call unheard, or does not; refuses the next, and shows what is there."""
+
+    def __init__(self, refusal: tuple[int, str], *, shown: list[str] | None) -> None:
+        self._answers = [(500, "INTERNAL_ERROR"), refusal]
+        self._shown = shown
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.method == "DELETE":
+            status, code = self._answers.pop(0)
+        elif self._shown is not None:
+            rows = [{"id": each} for each in self._shown]
+            return (
+                web.json_response({"data": rows}, status=200) if rows else web.Response(status=204)
+            )
+        else:
+            status, code = 403, "NO_PERMISSION"
+        return web.json_response(said(code), status=status)
+
+
+NOT_NOW, NOT_EVER = (401, "OAUTH_SCOPE_MISMATCH"), (400, "UNABLE_TO_PARSE_DATA_TYPE")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "shown", "expected"),
+    [
+        (NOT_NOW, [], ("succeeded", "probed")),
+        (NOT_NOW, ["1"], ("unknown", "OAUTH_SCOPE_MISMATCH")),
+        (NOT_NOW, None, ("unknown", "OAUTH_SCOPE_MISMATCH")),
+        (NOT_EVER, [], ("succeeded", "probed")),
+        (NOT_EVER, ["1"], ("failed", "UNABLE_TO_PARSE_DATA_TYPE")),
+        (NOT_EVER, None, ("failed", "UNABLE_TO_PARSE_DATA_TYPE")),
+    ],
+)
+async def test_what_is_refused_after_silence_is_asked_about(
+    tmp_path: Path,
+    refusal: tuple[int, str],
+    shown: list[str] | None,
+    expected: tuple[str, str],
+) -> None:
+    """A refusal of today is no sign that the silent call of before did nothing."""
+    async with serving(Refusing(refusal, shown=shown), tmp_path / "log.jsonl") as run:
+        await run.carrier.carry_through(batch(1))
+        assert not run.stop.asked
+    assert run.outcomes == {101: expected}

@@ -394,3 +394,79 @@ async def test_a_record_that_is_always_busy_comes_to_an_end(tmp_path: Path) -> N
         await run.carry(ONE)
     assert run.stop.reason is not too_late
     assert server.writes < 12
+
+
+class _Silent:
+    """Does the first removal unheard, and does not show the organisation's territories."""
+
+    def __init__(self, *, removes: bool) -> None:
+        self.held = [{"id": WEST, "$assigned": "manually"}]
+        self._removes = removes
+        self._calls = 0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path.endswith("remove_territories"):
+            self._calls += 1
+            if self._calls == 1:
+                self.held = [] if self._removes else self.held
+                assert request.transport is not None
+                request.transport.abort()
+            details = {"api_name": "id", "json_path": "$.data[0].Territories[0].id"}
+            return web.json_response(
+                {"data": [{"code": "INVALID_DATA", "details": details, "status": "error"}]},
+                status=400,
+            )
+        if path.endswith("settings/territories"):
+            return web.json_response({"code": "OAUTH_SCOPE_MISMATCH", "details": {}}, status=401)
+        if path.endswith("get_feature_specific_info"):
+            return web.Response(status=204)
+        return web.json_response({"data": [{"id": RECORD, "Territories": self.held}]})
+
+
+@pytest.mark.parametrize(
+    ("removes", "expected"),
+    [(True, ("succeeded", "read_back")), (False, ("failed", "job_without_effect"))],
+)
+async def test_where_territories_may_not_be_listed_the_record_tells_what_a_silent_call_did(
+    tmp_path: Path, removes: bool, expected: tuple[str, str]
+) -> None:
+    """ "Not assigned" after silence may be our own success, and no refusal of the row."""
+    async with serving(_Silent(removes=removes), tmp_path / "log") as run:
+        await run.carry(ONE)
+    assert run.outcomes == {1: expected}
+
+
+class _Late:
+    """Ends a job without effect, so that it seems, and has done its work when asked again."""
+
+    calls = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        path = request.path
+        if path.endswith("remove_territories"):
+            self.calls += 1
+            if self.calls == 1:
+                details = {"id": RECORD, "job_id": "7"}
+                item = {"code": "SCHEDULED", "details": details, "status": "success"}
+                return web.json_response({"data": [item]}, status=202)
+            details = {"api_name": "id", "json_path": "$.data[0].Territories[0].id"}
+            item = {"code": "INVALID_DATA", "details": details, "status": "error"}
+            return web.json_response({"data": [item]}, status=400)
+        if path.endswith("settings/territories"):
+            info = {"more_records": False}
+            return web.json_response({"territories": [{"id": WEST}], "info": info})
+        if path.endswith("get_feature_specific_info"):
+            return web.Response(status=204)
+        held = [{"id": WEST, "$assigned": "manually"}]
+        return web.json_response({"data": [{"id": RECORD, "Territories": held}]})
+
+
+async def test_what_our_job_did_later_than_it_seemed_is_ours(tmp_path: Path) -> None:
+    """ "Not assigned" is no news of others then; and both calls are counted."""
+    server = _Late()
+    async with serving(server, tmp_path / "log") as run:
+        await run.carry(ONE)
+    assert run.outcomes == {1: ("succeeded", "INVALID_DATA")}
+    (outcome,) = run.records("outcome")
+    assert (outcome["learnt"], outcome["attempts"], server.calls) == ("echo", 2, 2)

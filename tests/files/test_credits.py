@@ -114,6 +114,26 @@ def test_a_process_that_died_has_no_calls_under_way_for_ever() -> None:
     assert books.used(NOON + 3 * 3600) == 4
 
 
+def test_a_process_that_was_silent_for_long_answers_for_nothing_twice() -> None:
+    """
+    What it held counts as answered since; it comes back, and gives back or has its answers.
+
+    Were it counted again, calls under way would be taken for counted by the server, and what is
+    to be left to others would be used.
+    """
+    books = Books()
+    reserved(books, 4, NOON)
+    later = NOON + 3 * 3600
+    books.turn_to(later)
+    books.give_back("me", int(NOON // BUCKET_S), 3, later)
+    books.answer("me", 1, later)
+    assert books.reserved == books.answered
+    assert reserved(books, 2, later) == 2
+    before = books.answered
+    books.observe(8, before, TEN, later)
+    assert books.available(TEN, later) == 8 - TEN.leave - 2
+
+
 events = st.lists(
     st.tuples(
         st.sampled_from(["reserve", "give_back", "hear", "back"]),
@@ -195,6 +215,21 @@ def test_a_killed_process_leaves_a_ledger_that_can_be_read(tmp_path: Path) -> No
         with Ledger(path).opened() as books:
             assert books.used(NOON) >= used
             used = books.used(NOON)
+
+
+def test_a_power_cut_gives_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken is safe before a call leaves: the new books, and then their name."""
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def seen(file: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{file}").readlink())
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    with Ledger(tmp_path / "credits.json").opened() as books:
+        reserved(books, 4, NOON)
+    assert [tmp_path / "credits.part", tmp_path] == synced
 
 
 def test_the_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:

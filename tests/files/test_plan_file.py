@@ -93,6 +93,28 @@ def test_batches_come_with_all_they_say(tmp_path: Path) -> None:
     ] == list(read_batches(plan))
 
 
+def test_lines_and_ids_come_as_they_are_however_they_are_stored(tmp_path: Path) -> None:
+    """Lines that follow each other or do not, ids that are numbers or too long to be one."""
+    longest = "99999999999999999999"
+    plan, _ = stored(
+        tmp_path,
+        "unlink,Products,1,Deals,5,,,,\n"
+        "unlink,Products,1,Deals,3,,,,\n"
+        "unlink,Products,2,Deals,7,,,,\n"
+        "unlink,Products,1,Deals,4,,,,\n"
+        "unlink,Products,2,Deals,8,,,,\n",
+    )
+    long, _ = stored(
+        tmp_path / "long",
+        f"unlink,Products,1,Deals,{longest},,,,\nunlink,Products,1,Deals,5,,,,\n",
+    )
+
+    apart = [dict(each[:2] for each in batch.operations) for _, batch in read_batches(plan)]
+    together = [dict(each[:2] for each in batch.operations) for _, batch in read_batches(long)]
+    assert [{1: "5", 2: "3", 4: "4"}, {3: "7", 5: "8"}] == apart
+    assert [{1: longest, 2: "5"}] == together
+
+
 def test_batches_come_in_order_however_many_there_are(tmp_path: Path) -> None:
     """Numbers count from 1 without a gap, over several readings of the file."""
     rows = [f"unlink,Leads,{number},Campaigns,{number},,,,\n" for number in range(1, 301)]

@@ -145,6 +145,9 @@ def test_doubt_and_odd_ids_are_left_to_the_rules() -> None:
     assert recognised(likeness, batch(["7"]), reply, Settling(doubtful={1})) is None
     odd = answer(['8","id":"9'], item=ITEMS[0], around=AROUND[0])
     assert recognised(likeness, batch(['8","id":"9']), odd, NO_DOUBT) is None
+    pair = learnt(["7", "8"], answer(["7", "8"], item=ITEMS[0], around=AROUND[0]))
+    three = answer(["7", "8", "9"], item=ITEMS[0], around=AROUND[0])
+    assert recognised(pair, batch(["7", "8,9"]), three, NO_DOUBT) is None
     twice = answer(["7", "7"], item=ITEMS[0], around=AROUND[0])
     assert recognised(likeness, batch(["7", "7"]), twice, NO_DOUBT) is None
 

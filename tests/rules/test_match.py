@@ -111,13 +111,24 @@ def test_a_path_past_the_end_fits_nothing() -> None:
     assert matched(answer(**path(3)), answer(id="12"), answer(id="13"))[0] is None
 
 
+@pytest.mark.parametrize("name", [{"id": 12.0}, {"id": 4.15e18}, {"id": ["11"]}], ids=str)
+def test_an_id_that_cannot_be_read_is_no_reason_to_go_by_position(name: dict[str, Any]) -> None:
+    """A parser rounds what 64 bits do not hold: whose answer that is, its place does not tell."""
+    assert matched(answer(**name), answer(id="12"), answer(id="13"))[0] is None
+    assert matched(answer(**name), answer(), answer()) == [None, None, None]
+    by_path = answer(**name, **path(0))
+    assert matched(answer(), answer(), by_path) == [by_path, None, None]
+
+
 @pytest.mark.parametrize("name", [{"id": "99"}, path(3)], ids=str)
 def test_a_stranger_shows_that_order_is_not_kept(name: dict[str, str]) -> None:
     """An answer about what was not sent stands in somebody's place."""
     assert matched(answer(**name), answer(), answer()) == [None, None, None]
 
 
-NAMES = st.sampled_from([{"id": "11"}, {"id": 12}, {"id": "99"}, path(0), path(2), path(5), {}])
+NAMES = st.sampled_from(
+    [{"id": "11"}, {"id": 12}, {"id": "99"}, {"id": 13.0}, path(0), path(2), path(5), {}]
+)
 ANSWERS = st.none() | st.builds(
     lambda code, name: answer(code, **name), st.sampled_from(("SUCCESS", "NOT_ALLOWED")), NAMES
 )

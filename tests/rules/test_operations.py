@@ -19,8 +19,6 @@ from bulkops.model import Api, Batch, Operation, Reply, Request, Route, merge_it
 from bulkops.rules.operations import OPS, SPECS
 from bulkops.rules.operations.related_records import MIRRORS
 from bulkops.rules.operations.territories import (
-    feature_info,
-    pending_jobs,
     read_many_territories,
     read_territories,
     territories_of,
@@ -29,9 +27,21 @@ from bulkops.rules.operations.territory_settings import list_territories, territ
 from bulkops.rules.settle import settle
 from bulkops.rules.settlement import Reason, Settlement, Settling
 from bulkops.rules.spec import CallLimits, Kind, Spec, Wish
+from bulkops.rules.territory_jobs import feature_info, pending_jobs
 
 V8 = Api("crm", "v8")
 DEAL = Route("Deals", "5", "Contact_Roles")
+#: By name: the `op`, the most a call holds by default and where 50 ids, 10 records and bulk roles
+#: are configured, and whether Bigin has it: neither territories nor contact roles.
+THESE = {
+    "unlink": ("unlink", 100, 50, True),
+    "link": ("link", 100, 50, True),
+    "unlink_contact_role": ("unlink", 100, 50, False),
+    "link_contact_role": ("link", 1, 50, False),
+    "remove_territories": ("remove_territories", 100, 10, False),
+    "assign_territories": ("assign_territories", 100, 10, False),
+    "delete_territory": ("delete_territory", 10, 10, False),
+}
 
 
 def requested(spec: str, route: Route, *operations: Operation, api: Api = V8) -> Request:
@@ -39,23 +49,18 @@ def requested(spec: str, route: Route, *operations: Operation, api: Api = V8) ->
 
 
 def test_the_operations_are_these() -> None:
-    """Adding one is a decision: this list and the README's table ask for their rows."""
-    assert {name: spec.op for name, spec in SPECS.items()} == {
-        "unlink": "unlink",
-        "link": "link",
-        "unlink_contact_role": "unlink",
-        "link_contact_role": "link",
-        "remove_territories": "remove_territories",
-        "assign_territories": "assign_territories",
-        "delete_territory": "delete_territory",
-    }
-    assert sorted(OPS) == [
-        "assign_territories",
-        "delete_territory",
-        "link",
-        "remove_territories",
-        "unlink",
-    ]
+    """Adding one is a decision: `THESE` and the README ask for a row, and no other test."""
+    told = CallLimits(ids_per_call=50, territory_records_per_call=10, contact_roles_bulk=True)
+    assert {
+        name: (
+            spec.op,
+            spec.capacity(CallLimits()),
+            spec.capacity(told),
+            "bigin" not in spec.unavailable,
+        )
+        for name, spec in SPECS.items()
+    } == THESE
+    assert {op for op, *_ in THESE.values()} == {*OPS}
 
 
 def test_the_table_of_operations_cannot_be_changed() -> None:
@@ -93,7 +98,8 @@ def test_opposite_wishes_are_of_one_family() -> None:
     for spec in SPECS.values():
         wishes.setdefault(spec.family, set()).add(spec.wish)
     both = {Wish.PRESENT, Wish.ABSENT}
-    assert wishes == {"relation": both, "record_territory": both, "territory": {Wish.ABSENT}}
+    assert wishes["relation"] == wishes["record_territory"] == both
+    assert wishes["territory"] == {Wish.ABSENT}
 
 
 def test_a_mirrored_relation_leads_back_to_itself() -> None:
@@ -109,36 +115,6 @@ def test_lists_that_own_their_records_are_not_unlinked() -> None:
     unsafe = {("Leads", "Notes"), ("Leads", "Attachments"), ("Deals", "Contact_Roles")}
     assert not unsafe & relations
     assert ("Leads", "Campaigns") in relations
-
-
-def test_bigin_has_neither_territories_nor_contact_roles() -> None:
-    """The words say so, and only relations are left."""
-    lacking = {name for name, spec in SPECS.items() if "bigin" in spec.unavailable}
-    assert set(SPECS) - lacking == {"unlink", "link"}
-
-
-def test_sizes_of_calls() -> None:
-    """Ids by configuration, contact roles singly unless allowed, territories by what is learnt."""
-    default = {name: spec.capacity(CallLimits()) for name, spec in SPECS.items()}
-    assert default == {
-        "unlink": 100,
-        "link": 100,
-        "unlink_contact_role": 100,
-        "link_contact_role": 1,
-        "remove_territories": 100,
-        "assign_territories": 100,
-        "delete_territory": 10,
-    }
-    told = CallLimits(ids_per_call=50, territory_records_per_call=10, contact_roles_bulk=True)
-    assert {name: spec.capacity(told) for name, spec in SPECS.items()} == {
-        "unlink": 50,
-        "link": 50,
-        "unlink_contact_role": 50,
-        "link_contact_role": 50,
-        "remove_territories": 10,
-        "assign_territories": 10,
-        "delete_territory": 10,
-    }
 
 
 def test_territories_of_a_record_travel_in_one_item_without_repeats() -> None:

@@ -98,6 +98,17 @@ def test_a_second_miss_is_final(wish: Wish, held: dict[str, str], words: str) ->
     assert outcome.message.endswith(words)
 
 
+@pytest.mark.parametrize(
+    ("job_id", "words"),
+    [("500", "the job ended without effect, twice"), (None, "no job is under way")],
+)
+def test_only_a_job_that_is_known_is_said_to_have_ended(job_id: str | None, words: str) -> None:
+    """A call that nobody answered may have made none."""
+    outcome = judged(Wish.ABSENT, {"7": "manually"}, last_chance=True, job_id=job_id)
+    assert outcome is not None
+    assert f"{words}; still assigned: 7" == outcome.message
+
+
 @pytest.mark.parametrize(("job_id", "expected"), [("500", "500"), ("", None), (None, None)])
 def test_an_outcome_names_its_job_if_it_has_one(job_id: str | None, expected: str | None) -> None:
     """A server that schedules without an id leaves none to tell."""

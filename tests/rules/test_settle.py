@@ -104,19 +104,26 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),
     max_leaves=14,
 )
+MOMENTS = st.sampled_from(
+    ["Fri, 31 Dec 1999 23:59:59 GMT", "1 Jan 99999999999 00:00:00 GMT", "Dec"]
+)
+WAITS = st.sampled_from(["0", "1.5", "-1", "nan", "inf", "soon", "", "9" * 400])
 HEADERS = st.just({}) | st.fixed_dictionaries(
-    {"Retry-After": st.sampled_from(["0", "1.5", "-1", "nan", "inf", "soon", "", "9" * 400])}
+    {"Retry-After": WAITS | MOMENTS}, optional={"Date": MOMENTS}
 )
 STATUSES = st.sampled_from([200, 202, 204, 207, 400, 401, 403, 404, 413, 414, 429, 500, 502])
 SILENCE = st.builds(NoReply, st.booleans(), st.text(max_size=5))
 ANY_EXCHANGE = SILENCE | st.builds(Reply, STATUSES | st.integers(100, 599), ANY_JSON, HEADERS)
 
 
+IDS = st.integers(11, 15) | st.sampled_from((4150868000000000011, 18446744073709551615))
+
+
 @st.composite
 def batches(draw: st.DrawFn, spec: Spec) -> Batch:
     """A batch whose lines share items and wish one territory or several."""
     members = st.lists(st.sampled_from((71, 72, 73)), min_size=1, max_size=3, unique=True)
-    items = draw(st.lists(st.integers(11, 15), min_size=1, max_size=6))
+    items = draw(st.lists(IDS, min_size=1, max_size=6))
     wishes = [draw(members) if spec.member else () for _ in items]
     return batch_of(
         spec,
@@ -138,6 +145,8 @@ def near_misses(draw: st.DrawFn, spec: Spec, batch: Batch) -> Reply:
                 {"id": item_id},
                 {"id": int(item_id)},
                 {"id": item_id[:-1]},
+                {"id": float(item_id)},
+                {"id": [item_id]},
                 {"id": 2**63 + index},
                 {"json_path": f"$.{spec.envelope}[{index}].id"},
                 {"json_path": f" $.{spec.envelope}[{index}].Territories[0].id"},
@@ -171,10 +180,12 @@ def near_misses(draw: st.DrawFn, spec: Spec, batch: Batch) -> Reply:
     return Reply(draw(STATUSES), {spec.envelope: answers})
 
 
-CONTEXTS = st.builds(
-    Settling,
-    st.sets(st.integers(101, 106)).map(frozenset),
-    st.none() | st.sets(st.sampled_from(("71", "72", "73"))).map(frozenset),
+KNOWN = st.none() | st.sets(st.sampled_from(("71", "72", "73"))).map(frozenset)
+LINES = st.sets(st.integers(101, 106)).map(frozenset)
+CONTEXTS = st.builds(Settling, LINES, KNOWN) | st.builds(
+    lambda silent, known: Settling(frozenset().union(*silent), known, silent),
+    st.frozensets(LINES.filter(bool), max_size=3),
+    KNOWN,
 )
 SPEC = st.sampled_from(sorted(SPECS)).map(SPECS.__getitem__)
 
@@ -395,6 +406,41 @@ def check_a_stranger_in_the_order(settle: Settle) -> None:
         assert places(result) == {1: Reason.RETRY, 2: Reason.RETRY}
 
 
+#: A relation of each line, those that were there at first, and silent calls: which were done.
+Past = tuple[Spec, frozenset[int], list[tuple[frozenset[int], bool]]]
+UNLINKS = st.sampled_from(("unlink", "unlink_contact_role")).map(SPECS.__getitem__)
+PASTS = st.tuples(
+    UNLINKS, LINES, st.lists(st.tuples(LINES.filter(bool), st.booleans()), max_size=4)
+)
+
+
+def check_what_silent_calls_did(
+    settle: Settle, spec: Spec, held: frozenset[int], calls: Any
+) -> None:
+    """
+    What is not there any more is ours if a silent call may have done it, and else nobody's.
+
+    A call is done whole or not at all: one that asked for what is there still did nothing.
+    """
+    left = held.difference(*(lines for lines, done in calls if done))
+    may_be_done = [lines for lines, _ in calls if not lines & left]
+    lines = range(101, 107)
+    answers = [
+        said("SUCCESS", id=str(line))
+        if line in left
+        else said("INVALID_DATA", "relation not found", id=str(line))
+        for line in lines
+    ]
+    silent = frozenset(lines for lines, _ in calls)
+    context = Settling(frozenset().union(*silent), silent=silent)
+    batch = batch_of(spec, *(operation(line, line) for line in lines))
+    ended = places(settle(spec, batch, Reply(207, {"data": answers}), context))
+    for line in lines:
+        ours = line in left or any(line in each for each in may_be_done)
+        assert (Status.SUCCEEDED if ours else Status.UNCHANGED) == ended[line]
+        assert ours or line not in held
+
+
 def check_a_call_too_large(settle: Settle) -> None:
     """What a gateway refuses for its size is halved by items until one is left, which fails."""
     spec = SPECS["remove_territories"]
@@ -434,6 +480,13 @@ def test_what_is_sent_again_at_once_is_less(case: Any) -> None:
 def test_named_answers_settle_what_they_name(case: Any) -> None:
     """Id and path decide, in any order; what nobody names, or two dispute, is in doubt."""
     check_named_answers_settle_what_they_name(settle, *case)
+
+
+@LAWFUL
+@given(PASTS)
+def test_what_silent_calls_may_have_done_is_ours(case: Past) -> None:
+    """And what none of them can have done was not there before."""
+    check_what_silent_calls_did(settle, *case)
 
 
 @LAWFUL
@@ -842,6 +895,16 @@ MUTANTS = {
         "                    in_doubt=True,\n",
         "                    in_doubt=False,\n",
     ),
+    "takes one silent call for all": (
+        settle_module,
+        "if done_now.isdisjoint(lines))",
+        "if False)",
+    ),
+    "takes what one silent call did for what all did": (
+        settle_module,
+        "if done_now.isdisjoint(lines))",
+        ")",
+    ),
     "goes by the HTTP status": (
         settle_module,
         "        verdict = spec.judge(answer) or judge_item(answer)\n        done",
@@ -943,6 +1006,9 @@ def broken_laws(mutant: Settle) -> Iterable[str]:
     def named(case: Any) -> None:
         check_named_answers_settle_what_they_name(mutant, *case)
 
+    def after_silence(case: Past) -> None:
+        check_what_silent_calls_did(mutant, *case)
+
     def unnamed(batch: Batch, failures: list[bool], extra: int) -> None:
         check_unnamed_answers_go_by_position(mutant, SPECS[batch.spec], batch, failures, extra)
 
@@ -955,6 +1021,7 @@ def broken_laws(mutant: Settle) -> Iterable[str]:
         "too large": lambda: check_a_call_too_large(mutant),
         "near misses": quick(given(nearly_right())(any_answer)),
         "named": quick(given(named_answers())(named)),
+        "after silence": quick(given(PASTS)(after_silence)),
         "positions": quick(given(SPEC.flatmap(batches), bools, st.integers(0, 2))(unnamed)),
         "anything": quick(given(anything())(any_answer)),
     }

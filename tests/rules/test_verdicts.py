@@ -175,3 +175,10 @@ def test_messages_are_compared_in_any_capitals() -> None:
     answer = parsed({"code": "X", "message": " Relation NOT found."})
     assert answer.says("relation not found")
     assert not answer.says("relation removed")
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+@pytest.mark.parametrize("code", ["INVALID_TOKEN", "INVALID_OAUTHTOKEN", "AUTHENTICATION_FAILURE"])
+def test_a_refused_token_is_one_whatever_the_http_status(status: int, code: str) -> None:
+    """Were it a refusal of the rows, every row of the run would be told as failed."""
+    assert judge_flat(parsed(refusal(code), http_status=status)) is Verdict.REFRESH

@@ -59,10 +59,12 @@ class Accounts:
     gate: asyncio.Event | None = None
     headers: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.Response:
         self.forms.append({key: str(value) for key, value in (await request.post()).items()})
         self.queries.append(request.query_string)
+        self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
         status, text = self.answers.pop(0) if self.answers else granted(len(self.forms))
@@ -318,6 +320,19 @@ class TestRejected:
         assert (await theirs.refreshed(old.value)).value == "1000.token.2"
         assert (await mine.refreshed(old.value)).value == "1000.token.2"
         assert desk.calls == 2
+
+    async def test_who_is_refused_one_takes_what_another_process_got(self, desk: Desk) -> None:
+        """Ten processes start at once, and are given ten; the eleventh asks in vain."""
+        source, another = desk.source(), desk.source()
+        desk.accounts.answers = [(400, THROTTLED), granted(7)]
+        desk.accounts.gate = asyncio.Event()
+        refused = asyncio.create_task(source.token())
+        await desk.accounts.asked.wait()
+        asked, desk.accounts.gate = desk.accounts.gate, None
+        desk.accounts.answers.reverse()
+        assert (await another.token()).value == "1000.token.7"
+        asked.set()
+        assert (await refused).value == "1000.token.7"
 
     async def test_a_ready_access_token_cannot_be_renewed(self, desk: Desk) -> None:
         """It is used as it is, without a call, until it is refused."""

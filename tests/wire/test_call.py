@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bulkops.errors import ExitCode, PausedError, SignalledError
+from bulkops.errors import CheckpointError, ExitCode, PausedError, SignalledError
 from bulkops.model import Exchange, NoReply, Reply, Request
 from bulkops.rules.pacing import Cause, Waits
+from bulkops.wire.purse import Purse
 from bulkops.wire.stop import EndingError
 from tests.rigging import LONG_S, Run, serving
 
@@ -155,3 +156,41 @@ async def test_words_alone_slow_down_too(tmp_path: Path) -> None:
     async with serving(Server(), tmp_path / "log") as run:
         run.wire.refused(None)
         assert (run.limiter.slots, run.tally.throttled) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "999999999999", "X-API-CREDITS-REMAINING": "100"},
+        {"X-RATELIMIT-RESET": "9e300", "X-API-CREDITS-REMAINING": "100"},
+        {"X-API-CREDITS-REMAINING": "9" * 5000},
+    ],
+)
+async def test_a_number_beyond_all_sense_loses_no_answer(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
+    """No calendar has the day that the server names; its answer is an answer all the same."""
+    async with serving(Server([(429, headers)]), tmp_path / "log", waits=SLOW) as run:
+        exchange = await call(run)
+        assert isinstance(exchange, Reply)
+        assert exchange.status == 429
+        run.stop.ask(SignalledError("enough", ExitCode.INTERRUPTED))
+    assert isinstance(run.stop.reason, PausedError | SignalledError)
+
+
+async def test_a_call_that_its_credit_fails_on_the_way_has_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger cannot be written when a call that waited for long leaves: nothing is sent."""
+    server = Server()
+    async with serving(server, tmp_path / "log") as run:
+        token = await run.wire.token()
+
+        async def leave(_purse: Purse) -> int | None:
+            raise CheckpointError("the ledger of API credits cannot be kept")
+
+        monkeypatch.setattr(Purse, "leave", leave)
+        exchange = await run.wire.call(UNLINK, token)
+        assert exchange == NoReply(sent=False, reason="the run is ending", kept_back=True)
+        assert isinstance(run.stop.reason, CheckpointError)
+    assert server.calls == 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bulkops.errors import PausedError
 from bulkops.files.credits import Ledger
-from bulkops.rules.books import WINDOW_S, Budget
+from bulkops.rules.books import WINDOW_S, Books, Budget
 from bulkops.wire.holds import Holds
 from bulkops.wire.limiter import Limiter
 from bulkops.wire.purse import Purse
@@ -187,3 +191,128 @@ async def test_nothing_is_taken_while_something_holds(tmp_path: Path) -> None:
     holds.release("window")
     await waiting
     assert made.used > 0
+
+
+async def test_an_answer_is_told_once_though_its_telling_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C meets the visit to the ledger: what it wrote there is not written again."""
+    made = Made(tmp_path, Budget(1000, 0))
+    purse = made.purse()
+    for _ in range(3):
+        await call(purse)
+    writing, go_on, written = threading.Event(), threading.Event(), threading.Event()
+    save = Ledger._save
+
+    def slowly(ledger: Ledger, books: Books) -> None:
+        writing.set()
+        go_on.wait(5)
+        save(ledger, books)
+        written.set()
+
+    monkeypatch.setattr(Ledger, "_save", slowly)
+    made.clock.now += 180
+    visit = asyncio.create_task(purse.take())
+    await asyncio.to_thread(writing.wait)
+    visit.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await visit
+    go_on.set()
+    await asyncio.to_thread(written.wait)
+    await purse.close()
+    assert Ledger(made.path).read().answered == 3
+
+
+async def test_another_budget_counts_from_the_next_call_on(tmp_path: Path) -> None:
+    """What was taken from the ledger before, and is in hand, goes by it too."""
+    made = Made(tmp_path, Budget(100, 0))
+    purse = made.purse()
+    assert await call(purse)
+    purse.budget = Budget(100, 98)
+    assert await calls_until_paused(purse) == 1
+    assert made.used == 2
+
+
+@dataclass
+class Call:
+    """A call of one purse on its way; `remaining` is what the server tells it, once it is there."""
+
+    purse: Purse
+    ticket: int
+    remaining: int | None = None
+
+
+class Days:
+    """Purses of three processes, a server that counts each call, and time that passes at will."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.made = Made(path, Budget(self.chance.choice([120, 300]), 40))
+        self.purses = [self.made.purse() for _ in range(3)]
+        self.under_way: list[Call] = []
+        # What others had used before; only the answers tell of it.
+        before = [self.chance.uniform(0, 80_000) for _ in range(self.chance.randrange(20))]
+        self.used = [NOON - each for each in before]
+        self.least = self.made.budget.credits
+
+    async def leave(self) -> None:
+        """Take a credit and send; the call may be held up on its way out."""
+        purse = self.chance.choice(self.purses)
+        with contextlib.suppress(PausedError):
+            await purse.take()
+            if self.chance.random() < 0.1:
+                self.made.clock.now += self.chance.uniform(0, 200)
+            ticket = await purse.leave()
+            if ticket is not None:
+                self.under_way.append(Call(purse, ticket))
+
+    def arrive(self, call: Call) -> None:
+        now = self.made.clock.now
+        self.used = [*(each for each in self.used if each > now - 86_400), now]
+        call.remaining = self.made.budget.credits - len(self.used)
+        self.least = min(self.least, call.remaining)
+
+    def answer(self, call: Call) -> None:
+        self.under_way.remove(call)
+        call.purse.answered(call.ticket, call.remaining)
+
+    def sleep(self) -> None:
+        """Let a time pass, hours perhaps, in which nothing is under way."""
+        for each in [*self.under_way]:
+            if each.remaining is None:
+                self.arrive(each)
+            self.answer(each)
+        self.made.clock.now += self.chance.choice([60, 600, 9_000, 10_800, 30_000])
+
+    async def restart(self) -> None:
+        """Replace a process that has no calls under way, whether it ended well or was killed."""
+        number = self.chance.randrange(3)
+        purse = self.purses[number]
+        if all(each.purse is not purse for each in self.under_way):
+            if self.chance.random() < 0.5:
+                await purse.close()
+            self.purses[number] = self.made.purse()
+
+    async def step(self) -> None:
+        what = self.chance.random()
+        going = [each for each in self.under_way if each.remaining is None]
+        there = [each for each in self.under_way if each.remaining is not None]
+        if what < 0.55 and len(self.under_way) < 12:
+            await self.leave()
+        elif what < 0.75 and going:
+            self.arrive(self.chance.choice(going))
+        elif what < 0.93 and there:
+            self.answer(self.chance.choice(there))
+        elif 0.93 <= what < 0.955:
+            self.sleep()
+        elif 0.955 <= what < 0.965:
+            await self.restart()
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_the_floor_holds_over_days_of_pauses_and_kills(tmp_path: Path, seed: int) -> None:
+    """Whatever processes hold when they fall silent, no call ever takes what is for others."""
+    days = Days(tmp_path, seed)
+    for _ in range(400):
+        await days.step()
+    assert days.least >= days.made.budget.leave

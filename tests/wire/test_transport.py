@@ -32,7 +32,15 @@ REMOVE = Request("POST", "/crm/v8/Leads/actions/remove_territories", body={"data
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies and passwords of whoever runs the tests stay out of them."""
-    for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "NETRC"):
+    for name in (
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "NETRC",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -346,6 +354,20 @@ async def test_a_proxy_of_the_environment_is_the_way_out(monkeypatch: pytest.Mon
             assert await transport.call(UNLINK, TOKEN) == Reply(200, {})
     target = "http://api.example/crm/v8/Leads/1/Campaigns?ids=2,3"
     assert [each.target for each in proxy.arrived] == [target]
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "503 Unavailable"])
+async def test_what_a_proxy_does_not_let_out_was_not_sent(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """It was asked for a way to the API, and has seen nothing of the call."""
+    async with serving(sends(b"", status=status, length=0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        async with Transport("https://www.zohoapis.com", connections=1, timeout_s=5) as transport:
+            exchange = await transport.call(UNLINK, TOKEN)
+    assert isinstance(exchange, NoReply)
+    assert not exchange.sent
+    assert [each.method for each in proxy.arrived] == ["CONNECT"]
 
 
 async def test_credentials_go_by_the_proxy_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from bulkops.engine.reconcile.asking import Asking
 from bulkops.engine.reconcile.finding import Found, Preview
 from bulkops.engine.reconcile.guards import GuardError
 from bulkops.engine.reconcile.home import Home
-from bulkops.engine.reconcile.opened import Means
-from bulkops.engine.reconcile.reconciliation import reconcile, settle
+from bulkops.engine.reconcile.means import Means
+from bulkops.engine.reconcile.reconciliation import conclude, reconcile
 
-__all__ = ["Asking", "Found", "GuardError", "Home", "Means", "Preview", "reconcile", "settle"]
+__all__ = ["Asking", "Found", "GuardError", "Home", "Means", "Preview", "conclude", "reconcile"]

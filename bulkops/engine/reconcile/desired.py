@@ -13,7 +13,7 @@ from collections.abc import Collection
 import duckdb
 
 from bulkops.engine.reconcile.asking import Asking, listed, telling_columns
-from bulkops.engine.reconcile.tables import keyed, number
+from bulkops.engine.reconcile.tables import keyed
 from bulkops.errors import ManifestError
 from bulkops.files.manifest import Manifest, drop, load
 from bulkops.files.manifest.sql import literal
@@ -186,8 +186,3 @@ def in_scope(territories: Collection[str]) -> str:
         return "true"
     ids = ", ".join(literal(each) for each in sorted(territories))
     return f"(spec NOT IN ({_of_territories()}) OR held IN ({ids}))"
-
-
-def count_refused(connection: duckdb.DuckDBPyConnection) -> int:
-    """Return how many rows of DESIRED wish nothing."""
-    return number(connection, "SELECT count(DISTINCT line) FROM refused")

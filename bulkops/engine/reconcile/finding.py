@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import orjson
 
+from bulkops.engine.opened import opened_reader
 from bulkops.engine.reconcile.asking import Asking
 from bulkops.engine.reconcile.desired import load_desired
 from bulkops.engine.reconcile.difference import (
@@ -25,13 +26,14 @@ from bulkops.engine.reconcile.difference import (
     to_unread,
     write_changes,
 )
-from bulkops.engine.reconcile.opened import Means, opened_reader
+from bulkops.engine.reconcile.means import Means
 from bulkops.engine.reconcile.parents import add_parents
 from bulkops.engine.reconcile.questions import count_calls, left_to_ask, make_questions
 from bulkops.engine.reconcile.reading import Reading, Unread
 from bulkops.engine.reconcile.reading_log import cut_torn_tail, load_actual, load_whole
 from bulkops.engine.reconcile.snapshot import load_snapshot
 from bulkops.engine.reconcile.tables import number, opened_tables
+from bulkops.engine.telemetry import Errand
 from bulkops.errors import ExitCode
 from bulkops.files.config import Config
 from bulkops.files.manifest import gather
@@ -166,7 +168,8 @@ async def _read(
     preview(Preview(records=total, calls=calls, read_already=total - left))
     reads, unread = 0, list[Unread]()
     if left:
-        async with opened_reader(config, log, means) as opened:
+        errand = Errand(name="reconcile", run=run.name)
+        async with opened_reader(config, log, means.manner, errand) as opened:
             reading = Reading(
                 opened.reader,
                 opened.api,

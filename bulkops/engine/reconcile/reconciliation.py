@@ -19,7 +19,7 @@ from bulkops.engine.reconcile.asking import Asking
 from bulkops.engine.reconcile.finding import Found, Preview, find, found_before
 from bulkops.engine.reconcile.guards import GuardError, beyond
 from bulkops.engine.reconcile.home import Home
-from bulkops.engine.reconcile.opened import Means
+from bulkops.engine.reconcile.means import Means
 from bulkops.errors import ExitCode, UsageError
 from bulkops.files.config import Config
 from bulkops.files.jobfile import STDIN
@@ -70,7 +70,7 @@ async def reconcile(
     return found
 
 
-def settle(home: Home, found: Found, code: ExitCode, *, finished: bool) -> ExitCode:
+def conclude(home: Home, found: Found, code: ExitCode, *, finished: bool) -> ExitCode:
     """
     Return what the reconciliation ends with, given how sending ended, and write down the end.
 

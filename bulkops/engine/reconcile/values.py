@@ -4,12 +4,14 @@ Whether what is there has the values that are wished: exact, whatever JSON type 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import orjson
 
 from bulkops.model import Json
+from bulkops.rules.operations.related_records import NUMBER
 
 
 def wishes(fields: Mapping[str, Json]) -> dict[str, Json]:
@@ -42,14 +44,14 @@ def same(wished: Json, held: Json) -> bool:
     """
     Compare as text and as numbers: a cell of a CSV file is text, the server's value may be one.
 
-    Never as floating point: two ids may differ in their last digit alone.
+    Never as floating point: two ids may differ in their last digit alone. What JSON does not take
+    for a number is text: 007 is not 7.
     """
-    if wished == held or _text(wished) == _text(held):
+    one, other = _text(wished), _text(held)
+    if one == other:
         return True
-    try:
-        return Decimal(_text(wished)) == Decimal(_text(held))
-    except InvalidOperation:
-        return False
+    numbers = re.fullmatch(NUMBER, one) and re.fullmatch(NUMBER, other)
+    return bool(numbers) and Decimal(one) == Decimal(other)
 
 
 def _text(value: Json) -> str:

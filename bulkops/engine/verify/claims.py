@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from bulkops.engine.verify.findings import CLAIMS, Which
 from bulkops.files.database import fetched
-from bulkops.files.outcomes import opened
 from bulkops.files.plan_file import read_batches
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import opened
 from bulkops.model import Batch, Status
 
 
@@ -46,11 +46,6 @@ class Claims:
         """Return what is claimed of a line, or `None` if it is not looked at."""
         code = self._of[line] if line < len(self._of) else 0
         return CLAIMS[code - 1] if code else None
-
-
-def calls_of(run: RunDirectory, claims: Claims) -> int:
-    """Return how many batches hold a line to look at: about one read each."""
-    return sum(1 for _ in asked(run, claims))
 
 
 def asked(run: RunDirectory, claims: Claims) -> Iterator[Batch]:

@@ -77,7 +77,7 @@ OURS: Final[Mapping[str, Explanation]] = {
         "change the rule of the territory, or the fields that it looks at",
     ),
     "job_without_effect": Explanation(
-        "Zoho's job ended twice and changed nothing; it does not say why",
+        "Zoho's job ended twice, or is not to be found, and changed nothing; it does not say why",
         "try it by hand on one record; else ask Zoho's support with the job_id of the outcome",
     ),
     OTHER_CODES: Explanation("further codes of the server", "see bulkops outcomes"),

@@ -2,7 +2,8 @@
 The operations, one file per resource of the API.
 
 A module here that defines `SPECS` takes part by being here: adding an operation touches its
-file alone. The tests hold the golden list of names and the README its table.
+file alone. The tests hold the golden list of names and the README its table. A column that names
+a thing of a new kind is part of the shape of outcomes: `OutcomeRow` and its schema have it, too.
 """
 
 from __future__ import annotations

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bulkops.model import Api, Item, Json, Operation, Request, Route
+from bulkops.rules.pages import PAGE
 from bulkops.rules.reads import Before, Probe
 from bulkops.rules.spec import Column, Kind, Spec, Wish
 from bulkops.rules.verdicts import Answer, Verdict
 
 _MOST = 10
-_PAGE = 200
 
 
 def _delete(api: Api, _route: Route, items: Sequence[Item]) -> Request:
@@ -49,7 +49,7 @@ def _undo(_route: Route, _operation: Operation, _before: Before | None) -> str:
 
 def list_territories(api: Api, page: int) -> Request:
     """Read a page of the organisation's territories, 200 a page, from 1."""
-    query = {"page": str(page), "per_page": str(_PAGE)}
+    query = {"page": str(page), "per_page": str(PAGE)}
     return Request("GET", f"{api.prefix}/settings/territories", query)
 
 

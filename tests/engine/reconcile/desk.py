@@ -16,7 +16,7 @@ import orjson
 from bulkops.emulator import Behaviour, Emulator, Fault, world_from
 from bulkops.engine.reconcile import Asking, Found, reconcile
 from bulkops.engine.reconcile.home import Home
-from bulkops.engine.reconcile.opened import Means
+from bulkops.engine.reconcile.means import Means
 from bulkops.files.config import Config
 
 Row = Mapping[str, Any]

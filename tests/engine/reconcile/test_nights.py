@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bulkops.emulator import Fault, FaultKind
-from bulkops.engine.reconcile import Asking, Found, GuardError, settle
+from bulkops.engine.reconcile import Asking, Found, GuardError, conclude
 from bulkops.engine.reconcile.difference import Numbers
 from bulkops.engine.reconcile.guards import beyond
 from bulkops.engine.reconcile.home import Home
@@ -92,7 +92,7 @@ def _runs(here: Desk) -> list[Path]:
 
 def _end(here: Desk, found: Found) -> ExitCode:
     home = Home.of(Asking(desired=(here.folder / "desired.jsonl",)), here.config)
-    return settle(home, found, ExitCode.OK, finished=True)
+    return conclude(home, found, ExitCode.OK, finished=True)
 
 
 async def test_what_the_last_runs_had_is_remembered(tmp_path: Path) -> None:

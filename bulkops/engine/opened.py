@@ -5,9 +5,9 @@ What reading needs: the wire of a configuration, within its limits and its windo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bulkops.engine.execute import settings_of
@@ -20,19 +20,6 @@ from bulkops.files.config import Config
 from bulkops.model import Api
 from bulkops.rules.tally import Tally
 from bulkops.wire.stop import EndingError, Stop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """
-    How this process goes about reading.
-
-    `told` is called with how many of how many questions are answered, and why no call leaves just
-    now, if none does.
-    """
-
-    manner: Manner = field(default_factory=Manner)
-    told: Callable[[int, int, Sequence[str]], None] = lambda _count, _all, _held: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +35,21 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened_reader(config: Config, log: Path, means: Means) -> AsyncIterator[Opened]:
+async def opened_reader(
+    config: Config, log: Path, manner: Manner, errand: Errand, *, rows: int = 0
+) -> AsyncIterator[Opened]:
     """
-    Open what it takes to read, appending to `log`, whose folder is that of the run.
+    Open what it takes to read about `rows`; what happens is appended to `log`.
 
-    SIGINT and SIGTERM end reading, if the manner has it so, as the end of the window and of the
-    credits do: whoever reads then gets the reason, with its exit code.
+    What steers a run in its directory (`pause`, `ctl`) steers reading in the folder of `log`, and
+    the window and the pause file of all runs hold it too. SIGINT and SIGTERM end reading, if the
+    manner has it so, as the end of the window and of the credits do: whoever reads then gets the
+    reason, with its exit code.
     """
-    settings, stop, tally = settings_of(config), Stop(), Tally()
+    settings, stop, tally = settings_of(config), Stop(), Tally(rows=rows)
+    whole = False
     async with AsyncExitStack() as stack:
-        stack.enter_context(draining(stop, signals=means.manner.signals))
-        errand = Errand(name="reconcile", run=log.parent.name)
+        stack.enter_context(draining(stop, signals=manner.signals))
         telemetry = await stack.enter_async_context(telling(config, errand))
         checkpoint = await stack.enter_async_context(
             Checkpoint(log, fsync=config.run.durability == "fsync")
@@ -67,7 +58,7 @@ async def opened_reader(config: Config, log: Path, means: Means) -> AsyncIterato
             rigged(
                 log.parent,
                 config,
-                means.manner,
+                manner,
                 checkpoint=checkpoint,
                 policy=settings.policy,
                 stop=stop,
@@ -89,8 +80,13 @@ async def opened_reader(config: Config, log: Path, means: Means) -> AsyncIterato
         keeper = asyncio.create_task(rig.steering.keep())
         try:
             yield Opened(reader, settings.api, checkpoint, tally)
+            whole = True
         except EndingError:
             assert stop.reason is not None
             raise stop.reason from None
         finally:
             keeper.cancel()
+    if not whole:
+        # A second signal cut whoever read, who must not go on as if there were something read.
+        assert stop.reason is not None
+        raise stop.reason
