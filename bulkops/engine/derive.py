@@ -9,25 +9,29 @@ so.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 import orjson
 
-from bulkops.engine.report import Figures, read_figures, write_report
+from bulkops.engine.report import Figures, count_lines, read_figures, write_report
 from bulkops.errors import BulkopsError, ExitCode
+from bulkops.files.database import said
 from bulkops.files.failed_file import write_failed
-from bulkops.files.outcomes import copy_outcomes, count_outcomes
+from bulkops.files.outcomes import count_outcomes, write_outcomes
 from bulkops.files.prepare import Prepared
 from bulkops.files.rundir import RunDirectory
 from bulkops.files.talk import Talk
+from bulkops.files.told import telling
 
 #: What programs read. Without one of them a finished run has not done all it should.
 TABLES: Final = ("outcomes.csv", "failed.csv", "summary.json")
 _REPORT: Final = "report.html"
+_Made = TypeVar("_Made")
 
 
 def derive(prepared: Prepared, code: ExitCode, *, finished: bool) -> None:
@@ -55,17 +59,30 @@ def derive(prepared: Prepared, code: ExitCode, *, finished: bool) -> None:
 def _made(prepared: Prepared) -> Mapping[str, str]:
     """Write what can be written; return which of `TABLES` cannot, and why."""
     run, lost = prepared.run, dict[str, str]()
-    with _whole(run.path / "outcomes.csv", lost) as part:
-        copy_outcomes(run, part)
-    with _whole(run.path / "failed.csv", lost) as part:
-        failed = write_failed(run, prepared.description, target=part)
-    figures = _figures(run)
+    failed, lines, counted = 0, list[dict[str, Any]](), None
+    try:
+        # Every line is looked at here, and let go of before the rest is made.
+        with telling(run, prepared.rows) as told:
+            with _whole(run.path / "outcomes.csv", lost) as part:
+                told.answer(partial(write_outcomes, run, told, part))
+            with _whole(run.path / "failed.csv", lost) as part:
+                failed = told.answer(
+                    partial(write_failed, run, prepared.description, target=part, told=told)
+                )
+            with _noted(run.path / "summary.json", lost):
+                lines = told.answer(partial(count_outcomes, run, told))
+            counted = _unless_faulty(run, lambda: told.answer(partial(count_lines, run, told)))
+    except (OSError, duckdb.Error) as error:
+        for name in TABLES:
+            _lose(run.path / name, lost, error)
+        _warn(run, error)
+    figures = _unless_faulty(run, lambda: read_figures(run, counted)) if counted else None
     if "failed.csv" in lost:
         _take_away(run.path / "summary.json")
         lost["summary.json"] = "it tells of failed.csv"
-    else:
+    elif "summary.json" not in lost:
         with _whole(run.path / "summary.json", lost) as part:
-            summary = _summary(prepared, figures, failed=failed)
+            summary = _summary(prepared, figures, lines, failed=failed)
             part.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     if figures is not None:
         _report(run, figures)
@@ -88,13 +105,19 @@ def is_derived(run: RunDirectory) -> bool:
         return False
 
 
-def _summary(prepared: Prepared, figures: Figures | None, *, failed: int) -> dict[str, Any]:
+def _summary(
+    prepared: Prepared,
+    figures: Figures | None,
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    failed: int,
+) -> dict[str, Any]:
     return {
         "run": prepared.run.name,
         "manifest": prepared.description["manifest"],
         "rows": prepared.rows,
         "not_in_wanted_state": failed,
-        "outcomes": count_outcomes(prepared.run),
+        "outcomes": lines,
         **({"calls": figures.calls, "reads": figures.reads} if figures else {}),
         "plan": prepared.description["plan"]["summary"],
     }
@@ -104,13 +127,28 @@ def _summary(prepared: Prepared, figures: Figures | None, *, failed: int) -> dic
 def _whole(target: Path, lost: dict[str, str]) -> Iterator[Path]:
     """Yield where to write `target`, and put it in its place if that succeeds."""
     part = target.with_name(f"{target.name}.new")
+    with _noted(target, lost):
+        try:
+            yield part
+            part.replace(target)
+        except BaseException:
+            _take_away(part)
+            raise
+
+
+@contextmanager
+def _noted(target: Path, lost: dict[str, str]) -> Iterator[None]:
+    """Let a fault of the block mean that `target` is lost."""
     try:
-        yield part
-        part.replace(target)
+        yield
     except (OSError, duckdb.Error) as error:
-        _take_away(part)
-        _take_away(target)
-        lost[target.name] = str(error).partition("\n")[0]
+        _lose(target, lost, error)
+
+
+def _lose(target: Path, lost: dict[str, str], error: Exception) -> None:
+    _take_away(target)
+    words = said(error) if isinstance(error, duckdb.Error) else str(error)
+    lost[target.name] = words.partition("\n")[0]
 
 
 def _take_away(path: Path) -> None:
@@ -118,9 +156,10 @@ def _take_away(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _figures(run: RunDirectory) -> Figures | None:
+def _unless_faulty(run: RunDirectory, made: Callable[[], _Made]) -> _Made | None:
+    """Return what `made` returns, for the report; `None`, with a warning, if it fails."""
     try:
-        return read_figures(run)
+        return made()
     except Exception as error:  # noqa: BLE001  (a report is worth no run)
         _warn(run, error)
         return None

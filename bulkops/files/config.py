@@ -40,6 +40,22 @@ from bulkops.files.products import EDITIONS
 from bulkops.files.reconcile_section import Reconcile
 from bulkops.files.sections import SECRET_KEYS, Api, Auth, Follow, Plan, Run, Section, Stop
 
+#: What pydantic says, as patterns, and what we say.
+_PLAINLY: Final = (
+    ("Input should be", "expected"),
+    ("a valid integer, unable to parse string as an integer", "a whole number"),
+    ("a valid integer, got a number with a fractional part", "a whole number"),
+    ("a valid integer", "a whole number"),
+    ("a valid number, unable to parse string as a number", "a number"),
+    ("a valid number", "a number"),
+    ("a valid boolean, unable to interpret input", "true or false"),
+    ("a valid boolean", "true or false"),
+    ("a valid string", "text"),
+    (r"a valid dictionary( or instance of \w+)?", "a table"),
+    ("greater than or equal to", "at least"),
+    ("less than or equal to", "at most"),
+    ("greater than", "more than"),
+)
 _RELATION: Final = re.compile(r"[A-Za-z_]\w{0,99}\.[A-Za-z_]\w{0,99}", re.ASCII)
 
 
@@ -202,7 +218,8 @@ def usage_error(error: ValidationError, *, origin: Callable[[tuple[str, ...]], s
             lines.append(f"{where}: unknown key{_suggestion(keys)}")
         else:
             expected = problem["msg"].removeprefix("Value error, ")
-            expected = expected.replace("Input should be", "expected")
+            for theirs, ours in _PLAINLY:
+                expected = re.sub(theirs, ours, expected)
             lines.append(f"{where}: {expected}{_found(keys, problem['input'])}")
     return UsageError("\n".join(lines))
 

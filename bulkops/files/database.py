@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import orjson
 
 from bulkops.files.rundir import RunDirectory
 
@@ -21,6 +22,18 @@ from bulkops.files.rundir import RunDirectory
 MEMORY = "256MB"
 #: Made when the memory is full, and gone with the connection. Several may share it.
 SPILL = "spill.tmp"
+
+
+def said(error: duckdb.Error) -> str:
+    """Return an error of DuckDB as one line: the innermost words where it wraps them in JSON."""
+    line = str(error).partition("\n")[0]
+    head, wrapped, inner = line.partition('{"exception_type"')
+    if not wrapped:
+        return line
+    try:
+        return str(orjson.loads(wrapped + inner)["exception_message"])
+    except (orjson.JSONDecodeError, KeyError):
+        return head.rstrip(": ") or line
 
 
 def connect(

@@ -16,12 +16,12 @@ from typing import Any, TextIO
 import duckdb
 import orjson
 
-from bulkops.files.database import fetched
 from bulkops.files.inputs import parts_in
 from bulkops.files.manifest.apostrophes import MARK, guarded
-from bulkops.files.outcomes import PLACE, UNFINISHED, members_of, opened, where_sql
+from bulkops.files.outcomes import PLACE, UNFINISHED, members_of, where_sql
 from bulkops.files.planner.rows import known_columns, rows_sql
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import Told, told_of
 from bulkops.model import Status
 
 _TOLD = ("status", "code", "message")
@@ -34,6 +34,7 @@ def write_failed(
     name: str = "failed.csv",
     target: Path | None = None,
     among: Collection[Status] = UNFINISHED,
+    told: Told | None = None,
 ) -> int:
     """
     Write `failed.csv`: the manifest's own columns first, `status, code, message` last.
@@ -50,34 +51,33 @@ def write_failed(
     last_wins = description["config"]["run"]["on_conflict"] == "last"
     statuses = [each for each in among if not (last_wins and each is Status.CONFLICT)]
     # A column of theirs that means something to us keeps its name, and ours gives way.
-    told = [f"outcome_{each}" if each in asked.values() else each for each in _TOLD]
-    kept = [each for each in own if each not in told and each != MARK]
+    said = [f"outcome_{each}" if each in asked.values() else each for each in _TOLD]
+    kept = [each for each in own if each not in said and each != MARK]
     ours = {theirs: name for name, theirs in asked.items()}
     several = len(parts_in(description)) > 1 and name == "failed.csv"
     places = PLACE if several else ()
     with (
-        opened(run, modest=True) as connection,
+        told_of(run, told) as found,
         (target or run.path / name).open("w", encoding="utf-8", newline="") as file,
     ):
-        known = _known_columns(connection)
+        known = _known_columns(found.connection)
         raw = "outcome_raw" if "raw" in asked.values() else "raw"
         between = [_free_name(each, own) for each in places]
-        if raw not in own and _has_raw(connection, run):
+        if raw not in own and _has_raw(found.connection, run):
             between.insert(0, raw)
         picked = [*_TOLD, *PLACE, "raw", "fields", "extra", *known]
 
         def records() -> Iterator[list[Any]]:
-            result = connection.execute(
+            for row in found.ask(
                 f"SELECT {', '.join(picked)} FROM told {where_sql(statuses)} ORDER BY told.line"
-            )
-            for row in fetched(result, at_once=5000):
+            ):
                 cells = _own_cells(row[6:], known, kept, ours)
                 if row[5] is not None and raw in kept:
                     cells[kept.index(raw)] = row[5]
                 between_cells = [row[5]] * (raw in between) + list(row[3:5]) * bool(places)
                 yield [*cells, *between_cells, *row[:3]]
 
-        header = [*kept, *between, *told]
+        header = [*kept, *between, *said]
         number = _write_records(file, header, records(), marked=False)
         if number is None:
             file.seek(0)

@@ -74,14 +74,14 @@ def _is_level(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
 
 
-def level_file_of(config: Config, path: Path | None = None) -> LevelFile:
+def level_file_of(config: Config) -> LevelFile:
     """
     Return where the level of the app and organisation that `config` calls is kept.
 
-    `path` is a file in the user's state folder by default. The limit is the app's: its client id
-    tells it from others, or the token if there is nothing else.
+    It is a file in the user's state folder. The limit is the app's: its client id tells it from
+    others, or the token if there is nothing else.
     """
     secret = config.auth.client_id.get_secret_value() or config.auth.access_token.get_secret_value()
     parts = (config.api.product, config.api.api_url, secret)
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    return LevelFile(path or user_state_path("bulkops", appauthor=False) / "levels.json", key)
+    return LevelFile(user_state_path("bulkops", appauthor=False) / "levels.json", key)

@@ -8,33 +8,29 @@ and made again. Works while the run goes on; lines that have no state yet are le
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import orjson
 
-from bulkops.files.database import connect, fetched, room_of
+from bulkops.errors import UsageError
+from bulkops.files.database import fetched
 from bulkops.files.inputs import parts_in
 from bulkops.files.manifest.apostrophes import guarded_sql
-from bulkops.files.manifest.places import file_line_sql, file_sql
-from bulkops.files.manifest.sql import literal, pattern
-from bulkops.files.planner.rows import rows_sql
+from bulkops.files.manifest.sql import literal
+from bulkops.files.planner.rows import naming_columns
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import Told, opened, told_of
 from bulkops.model import TERMINAL, WANTED, Status
 
 #: The columns of an outcome, in the order they are printed.
 COLUMNS = (
     "line",
     "op",
-    "module",
-    "record_id",
-    "related_list",
-    "related_id",
-    "territory_id",
-    "transfer_to_id",
+    *naming_columns(),
     "status",
     "code",
     "message",
@@ -53,6 +49,7 @@ _TEXTS = frozenset({*COLUMNS, "file"}) - {
 }
 #: Statuses whose rows belong into another try. A duplicate is tried with the line it repeats.
 UNFINISHED = tuple(sorted(TERMINAL - WANTED - {Status.DUPLICATE}))
+_COPIED_BYTES = 1 << 20
 #: Where a line stands, told where the manifest is several files.
 PLACE = ("file", "file_line")
 
@@ -65,73 +62,6 @@ _EXTRA = r"""
             json_keys(extra), lambda each: CAST(to_json(each) AS VARCHAR) || ':null'), ',') || '}')
             AS VARCHAR) END, -1) || ',' || substr(extra, 2), '^\{,', '{') END
 """
-_LOG = """
-    SELECT * FROM read_json({log}, format = 'newline_delimited', ignore_errors = true, columns = {{
-        type: 'VARCHAR', line: 'BIGINT', status: 'VARCHAR', code: 'VARCHAR', message: 'VARCHAR',
-        http_status: 'INTEGER', attempts: 'INTEGER', batch: 'BIGINT', job_id: 'VARCHAR',
-        of_line: 'BIGINT', learnt: 'VARCHAR', aborted: 'BOOLEAN', t: 'DOUBLE'}})
-"""
-
-
-#: Log and rows of about a million lines, for which little memory and one thread are enough.
-_SMALL_BYTES = 192 << 20
-
-
-@contextmanager
-def opened(
-    run: RunDirectory, *, memory: str = "512MB", modest: bool = False
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """
-    Open a connection with the view `told`: the rows that have a state, with it.
-
-    A `modest` one takes a fifth of the memory where the run is small enough for that, and half as
-    long again. `file` and `file_line` are NULL unless the manifest is several files.
-    """
-    parts = parts_in(run.read_description() or {})
-    several = len(parts) > 1
-    threads = 0
-    if modest and sum(each.stat().st_size for each in (run.checkpoint, run.rows)) <= _SMALL_BYTES:
-        memory, threads = "96MB", 1
-    with connect(room_of(run), memory=memory, threads=threads) as connection:
-        connection.execute(f"""
-            CREATE TEMP VIEW log AS {_LOG.format(log=literal(pattern(run.checkpoint)))};
-            CREATE TEMP VIEW told AS
-            WITH outcomes AS (
-                SELECT *, status = 'unknown' OR status = 'skipped' OR (status = 'failed'
-                    AND coalesce(aborted, false)) AS may_change
-                FROM log WHERE type = 'outcome'
-            ),
-            final AS (FROM outcomes WHERE NOT may_change),
-            -- What is unknown, or was not sent for its group's sake, may be tried by a later run.
-            -- Which is the latest its place in the log says: the clock may have been put back.
-            changing AS (SELECT *, row_number() OVER () AS place FROM outcomes WHERE may_change),
-            settled AS (
-                FROM final UNION ALL BY NAME
-                SELECT * FROM changing ANTI JOIN final USING (line)
-                QUALIFY row_number() OVER (PARTITION BY line ORDER BY place DESC) = 1
-            ),
-            jobs AS (SELECT *, row_number() OVER () AS place FROM log WHERE type = 'job'),
-            scheduled AS (
-                SELECT line, arg_max(job_id, place) AS job_id, max(batch) AS batch FROM jobs
-                GROUP BY line
-            )
-            SELECT rows.*,
-                coalesce(settled.status, 'scheduled') AS status, settled.code, settled.message,
-                settled.http_status, settled.attempts,
-                coalesce(settled.batch, scheduled.batch) AS batch,
-                coalesce(settled.job_id, scheduled.job_id) AS job_id, settled.of_line,
-                coalesce(settled.learnt, CASE WHEN settled.batch IS NOT NULL
-                    AND settled.status <> 'skipped' THEN 'answered' END) AS learnt,
-                strftime(epoch_ms(CAST(settled.t * 1000 AS BIGINT)), '%Y-%m-%dT%H:%M:%S.%gZ')
-                    AS finished_at,
-                {file_sql(parts, "line") if several else "NULL"} AS file,
-                {file_line_sql(parts, "line") if several else "NULL"} AS file_line
-            FROM {rows_sql(connection, run.rows)} AS rows
-            LEFT JOIN settled USING (line)
-            LEFT JOIN scheduled USING (line)
-            WHERE settled.line IS NOT NULL OR scheduled.line IS NOT NULL
-        """)
-        yield connection
 
 
 def columns_of(run: RunDirectory) -> tuple[str, ...]:
@@ -176,16 +106,36 @@ def copy_outcomes(
 ) -> None:
     """Write outcomes to a CSV file, whose cells are no formulas, or to a Parquet one."""
     shape = "(FORMAT parquet)" if parquet else "(FORMAT csv, HEADER)"
+    query = _outcomes_sql(run, statuses, guard=not parquet)
+    with opened(run, modest=True) as connection:
+        connection.execute(f"COPY ({query}) TO {literal(str(target))} {shape}")
+
+
+def write_outcomes(run: RunDirectory, told: Told, target: Path) -> None:
+    """Write all outcomes to a CSV file as `copy_outcomes` does, a part after the other."""
+    query = _outcomes_sql(run, (), guard=True)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with target.open("wb") as file:
+            for number in told.parts():
+                told.connection.execute(
+                    f"COPY ({query}) TO {literal(str(part))} (FORMAT csv, HEADER {not number})"
+                )
+                with part.open("rb") as written:
+                    shutil.copyfileobj(written, file, _COPIED_BYTES)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _outcomes_sql(run: RunDirectory, statuses: Collection[str], *, guard: bool) -> str:
     columns = [
-        each if parquet or each not in _TEXTS else f"{guarded_sql(each)} AS {each}"
+        f"{guarded_sql(each)} AS {each}" if guard and each in _TEXTS else each
         for each in columns_of(run)
     ]
-    with opened(run, modest=True) as connection:
-        connection.execute(
-            f"COPY (SELECT {', '.join(columns)}, {_EXTRA} AS extra FROM told "
-            f"{where_sql(statuses)} ORDER BY told.line) "
-            f"TO {literal(str(target))} {shape}"
-        )
+    return (
+        f"SELECT {', '.join(columns)}, {_EXTRA} AS extra FROM told "
+        f"{where_sql(statuses)} ORDER BY told.line"
+    )
 
 
 def members_of(content: str | None) -> dict[str, Any]:
@@ -208,21 +158,37 @@ def _decimal(digits: str) -> Any:
 _DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_decimal)
 
 
+def known_statuses(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the words as they are: statuses. Raises `UsageError` for one that is none."""
+    statuses = tuple(words)
+    for each in statuses:
+        if each not in set(Status):
+            raise UsageError(f"status {each}: expected {', '.join(Status)}")
+    return statuses
+
+
 def where_sql(statuses: Collection[str]) -> str:
     """Return SQL that leaves rows of these statuses, or all if there are none."""
     return f"WHERE status IN ({', '.join(literal(each) for each in statuses)})" if statuses else ""
 
 
-def count_outcomes(run: RunDirectory) -> list[dict[str, Any]]:
+def count_outcomes(run: RunDirectory, told: Told | None = None) -> list[dict[str, Any]]:
     """Count the lines by operation, module, status and code, the most frequent first."""
-    with opened(run, modest=True) as connection:
-        rows = connection.execute("""
+    messages: dict[tuple[str, ...], str | None] = {}
+    lines = Counter[tuple[str, ...]]()
+    with told_of(run, told) as found:
+        for *key, message, number in found.ask("""
             SELECT coalesce(op, ''), CASE WHEN status = 'invalid' THEN '' ELSE coalesce(module, '')
                 END, status, coalesce(code, ''), any_value(message), count(*)
-            FROM told GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3, 4
-        """).fetchall()
+            FROM told GROUP BY ALL
+        """):
+            lines[tuple(key)] += number
+            messages[tuple(key)] = messages.get(tuple(key)) or message
     names = ("op", "module", "status", "code", "message", "lines")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [
+        dict(zip(names, (*key, messages[key], number), strict=True))
+        for key, number in sorted(lines.items(), key=lambda each: (-each[1], each[0]))
+    ]
 
 
 def to_line(outcome: dict[str, Any]) -> bytes:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from bulkops.files.database import connect
 from bulkops.files.manifest.sql import pattern
-from bulkops.files.outcomes import UNFINISHED, opened
+from bulkops.files.outcomes import UNFINISHED
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import opened
 from bulkops.model import Status
 
 
@@ -44,6 +45,24 @@ def reasons_of(run: RunDirectory, *, most: int) -> list[Reason]:
             ORDER BY count(*) DESC, 1, 2, 3 LIMIT ?
             """,
             [[status.value for status in UNFINISHED], most],
+        ).fetchall()
+    return [
+        Reason(Status(status), code, message, count, tuple(lines))
+        for status, code, message, count, lines in rows
+    ]
+
+
+def reasons_planned(run: RunDirectory, *, most: int) -> list[Reason]:
+    """Return the most frequent reasons why rows are not sent, as the plan of `run` has them."""
+    with connect(run.path) as connection:
+        rows = connection.execute(
+            """
+            SELECT status, coalesce(code, '') AS code, coalesce(arg_min(message, line), ''),
+                count(*), min(line, 3)
+            FROM read_parquet(?) WHERE status IN (SELECT unnest(?::VARCHAR[]))
+            GROUP BY status, code ORDER BY count(*) DESC, 1, 2 LIMIT ?
+            """,
+            [pattern(run.refused), [status.value for status in UNFINISHED], most],
         ).fetchall()
     return [
         Reason(Status(status), code, message, count, tuple(lines))

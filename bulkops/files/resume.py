@@ -4,7 +4,7 @@ Read a checkpoint log back: what is settled, what is pending, what is in doubt.
 A crash may tear the last line; it is cut off. A line that cannot be read anywhere else is damage
 that nobody should guess about, and is refused with its byte offset.
 
-A short log is read line by line here, a long one at once (see `long_log.py`).
+A short log is read line by line here, a long one at once (see `long_log`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from bulkops.version import __version__
 
 #: Of `run.json` and of the Parquet files beside it.
 SCHEMA_VERSION = 2
+#: Names in an error for a run that is not there.
+_SHOWN_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ class RunDirectory:
             except BlockingIOError as error:
                 holder = os.pread(file, 200, 0).decode(errors="replace").strip()
                 raise LockedError(
-                    f"{self.path}: another process is on this run ({holder or 'unknown'})"
+                    f"{self.path}: another process is on this run ({holder or 'unknown'}); "
+                    "`bulkops status` shows how far it is, `bulkops ctl` steers it"
                 ) from error
             os.ftruncate(file, 0)
             os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
@@ -163,13 +166,28 @@ def find_run(directory: Path, named: str) -> RunDirectory:
     """
     Return the run that a user names: a path, or a name within `directory`.
 
-    Raises `UsageError` that lists what there is if it is neither.
+    Raises `UsageError` if it is neither, with the runs that were last active.
     """
     for candidate in (Path(named), directory / named):
         if (candidate / "run.json").is_file():
             return RunDirectory(candidate)
-    known = sorted(path.parent.name for path in directory.glob("*/run.json"))
+        if (candidate / "lock").is_file():
+            raise UsageError(
+                f"{candidate}: this run has no plan yet: it is being planned, or planning was "
+                "interrupted; the command that began it plans it"
+            )
+    known = sorted(directory.glob("*/run.json"), key=_last_active, reverse=True)
+    names = [path.parent.name for path in known[:_SHOWN_RUNS]]
+    more = f", and {len(known) - _SHOWN_RUNS} older ones" if len(known) > _SHOWN_RUNS else ""
     raise UsageError(
         f"{named}: no run of that name; expected a run directory, or one of those in "
-        f"{directory}: {', '.join(known) or 'none yet'}"
+        f"{directory}: {', '.join(names) or 'none yet'}{more}"
     )
+
+
+def _last_active(description: Path) -> float:
+    """Return when something was last written for a run, in seconds; 0 if it is gone again."""
+    for path in (description.with_name("checkpoint.jsonl"), description):
+        with suppress(OSError):
+            return path.stat().st_mtime
+    return 0.0

@@ -46,7 +46,13 @@ SHAPES: Mapping[str, str] = {
 #: The column whose values the bare statement lists for each record.
 LISTED = {"few": "related_id", "many": "related_id", "territories": "territory_id"}
 LARGE = 50_000_000
-FORMATS = {"csv": "(FORMAT csv, HEADER)", "jsonl": "(FORMAT json)"}
+FORMATS = {
+    "csv": "(FORMAT csv, HEADER)",
+    "jsonl": "(FORMAT json)",
+    # The same with one line at the end that is no JSON, and is refused.
+    "odd.jsonl": "(FORMAT json)",
+}
+_ODD = b'{"op":"unlink",\n'
 _MOST_OUTPUT = 200
 
 
@@ -87,6 +93,9 @@ def generate(file: Path, *, rows: int, shape: str, form: str) -> None:
             "SELECT r - CASE WHEN r % 100 = 99 THEN 1 ELSE 0 END AS i "
             f"FROM range({rows}) AS numbers(r)))))) TO '{file}' {FORMATS[form]}"
         )
+    if form.startswith("odd"):
+        with file.open("ab") as end:
+            end.write(_ODD)
 
 
 def bare(task: Task) -> int:
@@ -94,8 +103,9 @@ def bare(task: Task) -> int:
     read = (
         "read_csv('{}', all_varchar = true, header = true)"
         if task.file.suffix == ".csv"
-        else "read_json('{}', format = 'newline_delimited', convert_strings_to_integers = false)"
-    ).format(task.file)
+        else "read_json('{}', format = 'newline_delimited', convert_strings_to_integers = false,"
+        " ignore_errors = {odd})"
+    ).format(task.file, odd=task.file.name.endswith(".odd.jsonl"))
     with duckdb.connect(str(task.folder / "temp" / "bare.duckdb")) as connection:
         connection.execute("SET memory_limit = ?", [task.memory])
         connection.execute("SET temp_directory = ?", [str(task.folder / "temp")])
@@ -204,7 +214,7 @@ def compare(folder: Path, *, rows: int, memory: str, shape: str, form: str, roun
     file.unlink()
     failed = {step: each.failure for step, got in found.items() for each in got if each.failure}
     for step, words in failed.items():
-        print(f"{rows:>11,} {form:<6}{shape:<12} {step}: {words}", flush=True)
+        print(f"{rows:>11,} {form:<10}{shape:<12} {step}: {words}", flush=True)
     if {"plan", "read"} & failed.keys():
         return False
     middle = {
@@ -218,7 +228,7 @@ def compare(folder: Path, *, rows: int, memory: str, shape: str, form: str, roun
         cpu_ratio = f"{middle['bare'][1] / middle['plan'][1]:.2f}"
     planned = found["plan"]
     print(
-        f"{rows:>11,} {form:<6}{shape:<12}{size:>7,.0f}{middle['plan'][0]:>9.1f}"
+        f"{rows:>11,} {form:<10}{shape:<12}{size:>7,.0f}{middle['plan'][0]:>9.1f}"
         f"{middle['plan'][1]:>8.1f}{rows / middle['plan'][0]:>11,.0f}{ratio:>7}{cpu_ratio:>6}"
         f"{max(each.peak_mib for each in planned):>7,.0f}"
         f"{max(each.spilled_mib for each in planned):>7,.0f}"
@@ -245,8 +255,9 @@ def main() -> int:
         take(Task(asked.step, asked.directory, Path(asked.file), asked.memory, asked.listed))
         return 0
     print(
-        f"{'rows':>11} {'format':<6}{'shape':<12}{'MiB':>7}{'seconds':>9}{'CPU s':>8}{'rows/s':>11}"
-        f"{'ratio':>7}{'CPU':>6}{'peak':>7}{'temp':>7}{'batches':>12}{'read back':>12}"
+        f"{'rows':>11} {'format':<10}{'shape':<12}{'MiB':>7}{'seconds':>9}{'CPU s':>8}"
+        f"{'rows/s':>11}{'ratio':>7}{'CPU':>6}{'peak':>7}{'temp':>7}{'batches':>12}"
+        f"{'read back':>12}"
     )
     good = True
     for rows in [*asked.rows, *([LARGE] if asked.large else [])]:

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from bulkops.engine import derive as deriving
 from bulkops.engine.derive import derive, is_derived
-from bulkops.errors import ExitCode
+from bulkops.errors import BulkopsError, ExitCode
 from tests.crash import wrapped
 from tests.e2e.harness import Bench, emulator
 from tests.engine.report.runs import log, note, outcome, sent, unlinks
@@ -136,14 +135,22 @@ def test_a_bug_in_a_chart_is_a_warning_and_an_older_report_is_taken_away(
         raise ZeroDivisionError("a chart without a bar")
 
     monkeypatch.setattr(deriving, "write_report", broken)
-    silent = not structlog.is_configured()
-    structlog.configure()
     with capture_logs() as said:
         derive(made, ExitCode.OK, finished=True)
-    if silent:
-        structlog.reset_defaults()
     assert ["report.missing"] == [each["event"] for each in said]
     assert "ZeroDivisionError: a chart without a bar" == said[0]["why"]
     assert f"bulkops report {made.run.path}" == said[0]["next"]
     assert not (made.run.path / "report.html").exists()
     assert is_derived(made.run)
+
+
+def test_rows_that_cannot_be_read_lose_all_that_is_made_of_them(tmp_path: Path) -> None:
+    """What an earlier end wrote is taken away, and the words say what is to be mended."""
+    made = log(unlinks(tmp_path, 1), note(0, "run.started"), sent(1, 1), outcome(2, 1))
+    derive(made, ExitCode.OK, finished=True)
+    assert (made.run.path / "report.html").is_file()
+    made.run.rows.write_bytes(b"no Parquet")
+    with capture_logs() as said, pytest.raises(BulkopsError, match="cannot be written"):
+        derive(made, ExitCode.OK, finished=True)
+    assert ["report.missing"] == [each["event"] for each in said]
+    assert not any((made.run.path / name).exists() for name in (*_TABLES, "report.html"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from bulkops.files.database import SPILL, connect, fetched, room_of
+from bulkops.files.database import SPILL, connect, fetched, room_of, said
 from bulkops.files.rundir import RunDirectory
 
 PACKAGE = Path(__file__).parent.parent.parent / "bulkops"
@@ -19,6 +19,22 @@ WITH_A_FILE = {"engine/reconcile/tables.py", "files/planner/__init__.py"}
 _MUCH = (
     "SELECT range AS line, repeat(CAST(range % 20 AS VARCHAR), 100) || range FROM range(500_000)"
 )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("IO Error: no room\nLINE 1: SELECT", "IO Error: no room"),
+        (
+            r'IO Error: Async: {"exception_type":"IO","exception_message":"No room in \"x\""}',
+            'No room in "x"',
+        ),
+        ('IO Error: failed: {"exception_type":', "IO Error: failed"),
+    ],
+)
+def test_an_error_is_told_in_one_line_without_json(words: str, expected: str) -> None:
+    """Somebody has to read it."""
+    assert expected == said(duckdb.IOException(words))
 
 
 def test_what_spills_stays_out_of_the_working_directory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -67,7 +68,11 @@ def test_what_is_damaged_of_others_does_not_cost_mine(tmp_path: Path) -> None:
     assert LevelFile(path, "mine").load() == 12
 
 
-@given(content=st.binary(max_size=60))
+ODD = st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.just([7])
+NEARLY = st.dictionaries(st.sampled_from(["mine", "theirs"]), st.integers(-(2**63), 2**65) | ODD)
+
+
+@given(content=st.binary(max_size=60) | NEARLY.map(lambda each: json.dumps(each).encode()))
 def test_no_content_ends_a_run(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """Loading gives a level that can be one, or none."""
     path = tmp_path_factory.getbasetemp() / "any-levels.json"
@@ -96,10 +101,10 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     assert list(kept) == [str(number) for number in range(5, 205)]
 
 
-def test_apps_and_addresses_have_levels_of_their_own(tmp_path: Path) -> None:
+def test_apps_and_addresses_have_levels_of_their_own() -> None:
     """The limit is the app's, and a sandbox is not the organisation."""
     files = [
-        level_file_of(each, tmp_path / "levels.json")
+        level_file_of(each)
         for each in (
             config(),
             config(client_id="1000.other"),
@@ -108,12 +113,13 @@ def test_apps_and_addresses_have_levels_of_their_own(tmp_path: Path) -> None:
         )
     ]
     assert len({each.key for each in files}) == 4
-    assert files[0] == level_file_of(config(), tmp_path / "levels.json")
+    assert files[0] == level_file_of(config())
 
 
-def test_the_file_holds_no_secret(tmp_path: Path) -> None:
+def test_the_file_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are digests."""
-    file = level_file_of(config(access_token="1000.secret"), tmp_path / "levels.json")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = level_file_of(config(access_token="1000.secret"))
     file.save(5)
     assert b"1000" not in file.path.read_bytes()
 

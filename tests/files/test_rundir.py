@@ -253,3 +253,20 @@ def test_a_run_that_is_not_there_lists_those_that_are(run: RunDirectory, tmp_pat
         find_run(run.path.parent, "leads-2")
     with pytest.raises(UsageError, match="none yet"):
         find_run(tmp_path / "nowhere", "leads-2")
+
+
+def test_a_run_that_is_being_planned_is_told_from_none(run: RunDirectory) -> None:
+    """Its folder is there, and so it would be strange to hear that it is not."""
+    with run.locked(), pytest.raises(UsageError, match=r"leads-1: this run has no plan yet"):
+        find_run(run.path.parent, "leads-1")
+
+
+def test_of_many_runs_the_last_active_are_named(tmp_path: Path) -> None:
+    """A month of nightly runs fills no screen."""
+    for number in range(14):
+        one = RunDirectory(tmp_path / f"run-{number:02}")
+        one.create()
+        one.describe({})
+        os.utime(one.description, (number, number))
+    with pytest.raises(UsageError, match=r": run-13, run-12, .*, run-04, and 4 older ones$"):
+        find_run(tmp_path, "nothing")

@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bulkops.engine.report.figures import Figures, read_figures
+from bulkops.engine.report.figures import Counted, Figures, count_lines, read_figures
 from bulkops.engine.report.shape import SCHEMA_VERSION, to_json
 from bulkops.files.rundir import RunDirectory, write_atomically
 
-__all__ = ["SCHEMA_VERSION", "Figures", "read_figures", "to_json", "write_report"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Counted",
+    "Figures",
+    "count_lines",
+    "read_figures",
+    "to_json",
+    "write_report",
+]
 
 #: Files of the run directory that the page links to, where they are.
 _LINKED = ("failed.csv", "outcomes.csv", "summary.json", "run.json", "checkpoint.jsonl")

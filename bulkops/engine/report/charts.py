@@ -59,9 +59,7 @@ NARROW = Paper("narrow", width=340, letters=11, row=26, ticks=4, label=20)
 Drawing = Callable[[Paper], Any]
 
 
-def bars(
-    labels: Sequence[str], series: Mapping[str, Sequence[int]], *, name: str, stacked: bool = True
-) -> Markup:
+def bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], *, name: str) -> Markup:
     """
     Return horizontal bars: one for each label, with a part for each of `series`.
 
@@ -69,8 +67,8 @@ def bars(
     """
 
     def draw(paper: Paper) -> Any:
-        kind = pygal.HorizontalStackedBar if stacked else pygal.HorizontalBar
-        chart = kind(**_settings(paper, paper.row * len(labels) + 50))
+        settings = _settings(paper, paper.row * len(labels) + 50)
+        chart = pygal.HorizontalStackedBar(**settings)
         # The first label is to stand on top, as in the table.
         chart.x_labels = [_short(label, paper) for label in reversed(labels)]
         chart.min_scale, chart.max_scale = 2, paper.ticks // 2

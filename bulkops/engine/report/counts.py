@@ -9,17 +9,18 @@ another. What that cannot judge is counted by the join of `outcomes.py`, whose n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from bulkops.engine.report.journal import MEMORY, connected
 from bulkops.files.manifest.sql import literal, pattern
-from bulkops.files.outcomes import UNFINISHED, opened
+from bulkops.files.outcomes import UNFINISHED
 from bulkops.files.planner.rows import judged_sql
 from bulkops.files.resume import LONG_BYTES
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import Told, opened
 from bulkops.model import Status
 
 #: A row's own words count as an operation and a module only where they are one.
@@ -62,22 +63,30 @@ def count(run: RunDirectory, rows: int, *, most: int, long_bytes: int = LONG_BYT
             return _by_bits(run, rows, most)
         except (_OrderError, duckdb.OutOfMemoryException):
             pass
-    return Counts(tuple(_ranked(_joined(run))), rows)
-
-
-def _ranked(shares: Iterator[Share]) -> list[Share]:
-    return sorted(shares, key=lambda each: (-each.lines, each.op, each.module, each.status))
-
-
-def _joined(run: RunDirectory) -> Iterator[Share]:
     with opened(run, memory=MEMORY) as connection:
-        rows = connection.execute(f"""
-            SELECT {_OP}, {_MODULE}, status, coalesce(code, ''), coalesce(min(message), ''),
-                count(*)
-            FROM told GROUP BY 1, 2, 3, 4
-        """).fetchall()
-    for op, module, status, code, example, lines in rows:
-        yield Share(op, module, Status(status), code, example, lines)
+        return Counts(shares_of(Told(connection)), rows)
+
+
+def shares_of(told: Told) -> tuple[Share, ...]:
+    """Count what is told, line by line."""
+    examples: dict[tuple[str, ...], str] = {}
+    found = Counter[tuple[str, ...]]()
+    for *key, example, lines in told.ask(f"""
+        SELECT {_OP}, {_MODULE}, status, coalesce(code, ''), coalesce(min(message), ''), count(*)
+        FROM told GROUP BY 1, 2, 3, 4
+    """):
+        found[tuple(key)] += lines
+        examples[tuple(key)] = min(example, examples.get(tuple(key), example))
+    return tuple(
+        _ranked(
+            Share(op, module, Status(status), code, examples[op, module, status, code], lines)
+            for (op, module, status, code), lines in found.items()
+        )
+    )
+
+
+def _ranked(shares: Iterable[Share]) -> list[Share]:
+    return sorted(shares, key=lambda each: (-each.lines, each.op, each.module, each.status))
 
 
 class _OrderError(Exception):

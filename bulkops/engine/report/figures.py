@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-import duckdb
 import orjson
 
-from bulkops.engine.report.counts import Share, count
+from bulkops.engine.report.counts import Share, count, shares_of
 from bulkops.engine.report.journal import MEMORY, Journal, Note, opened_journal
 from bulkops.engine.report.remote_jobs import RemoteJobs, read_remote_jobs
 from bulkops.engine.report.timeline import Timeline, read_timeline
 from bulkops.errors import ExitCode
-from bulkops.files.outcomes import UNFINISHED, columns_of, opened
+from bulkops.files.outcomes import UNFINISHED, columns_of, where_sql
 from bulkops.files.planner.summary import Summary
 from bulkops.files.prepare import load
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import Told, opened
 from bulkops.model import WANTED, Status
 
 #: Rows not in their wanted state that a report shows; all of them stand in `failed.csv`.
@@ -121,9 +122,35 @@ class Figures:
         ]
 
 
-def read_figures(run: RunDirectory) -> Figures:
+@dataclass(frozen=True, slots=True)
+class Counted:
     """
-    Return the figures of `run`, as far as it has come.
+    How many lines ended how, and the first rows that are not in their wanted state.
+    """
+
+    shares: Sequence[Share]
+    failed: Sequence[Mapping[str, Any]] = ()
+
+
+def count_lines(run: RunDirectory, told: Told) -> Counted:
+    """Return the part of the figures of `run` that looks at every line, of what is told of it."""
+    shares = shares_of(told)
+    failed = any(share.status in UNFINISHED for share in shares)
+    return Counted(shares, tuple(_failed(told, columns_of(run))) if failed else ())
+
+
+def _count_alone(run: RunDirectory, rows: int) -> Counted:
+    counts = count(run, rows, most=SHOWN_ROWS)
+    if not any(share.status in UNFINISHED for share in counts.shares):
+        return Counted(counts.shares)
+    with opened(run, memory=MEMORY) as connection:
+        failed = tuple(_failed(Told(connection), columns_of(run), until=counts.until))
+    return Counted(counts.shares, failed)
+
+
+def read_figures(run: RunDirectory, counted: Counted | None = None) -> Figures:
+    """
+    Return the figures of `run`, as far as it has come; its lines are counted unless they are.
 
     Raises `UsageError` where there is no run, `CheckpointError` where `run.json` is damaged.
     """
@@ -137,21 +164,12 @@ def read_figures(run: RunDirectory) -> Figures:
     )
     if not run.checkpoint.exists():
         return planned
-    counts = count(run, planned.rows, most=SHOWN_ROWS)
-    failed: tuple[Mapping[str, Any], ...] = ()
-    if any(share.status in UNFINISHED for share in counts.shares):
-        with opened(run, memory=MEMORY) as connection:
-            failed = tuple(_failed(connection, columns_of(run), counts.until))
+    counted = counted or _count_alone(run, planned.rows)
     with opened_journal(run) as journal:
-        return _told(planned, journal, counts.shares, failed)
+        return _told(planned, journal, counted)
 
 
-def _told(
-    planned: Figures,
-    journal: Journal,
-    shares: Sequence[Share],
-    failed: Sequence[Mapping[str, Any]],
-) -> Figures:
+def _told(planned: Figures, journal: Journal, counted: Counted) -> Figures:
     calls, batches, seconds = journal.connection.execute(
         "SELECT count(*), count(DISTINCT batch), coalesce(sum(ended - begun), 0) FROM calls"
     ).fetchall()[0]
@@ -162,8 +180,8 @@ def _told(
         summary=planned.summary,
         rows=planned.rows,
         verification=planned.verification,
-        shares=shares,
-        failed=failed,
+        shares=counted.shares,
+        failed=counted.failed,
         timeline=timeline,
         calls=calls,
         batches=batches,
@@ -175,15 +193,15 @@ def _told(
 
 
 def _failed(
-    connection: duckdb.DuckDBPyConnection, columns: Sequence[str], until: int
+    told: Told, columns: Sequence[str], *, until: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the first rows that are not in their wanted state, absent values left out."""
-    result = connection.execute(
-        f"SELECT {', '.join(columns)} FROM told WHERE status IN (SELECT unnest(?::VARCHAR[])) "
-        f"AND told.line <= {until} ORDER BY told.line LIMIT {SHOWN_ROWS}",
-        [[status.value for status in UNFINISHED]],
+    up_to = "" if until is None else f"AND told.line <= {until}"
+    rows = told.ask(
+        f"SELECT {', '.join(columns)} FROM told {where_sql(UNFINISHED)} {up_to} "
+        f"ORDER BY told.line LIMIT {SHOWN_ROWS}"
     )
-    for row in result.fetchall():
+    for row in islice(rows, SHOWN_ROWS):
         yield {
             name: each for name, each in zip(columns, row, strict=True) if each not in (None, "")
         }

@@ -24,8 +24,10 @@ from bulkops.model import Status
 #: DuckDB's share of what a report may take; what is more goes to the run directory for a while.
 MEMORY = "256MB"
 
-#: Threads that read: each more takes memory of its own.
+#: Threads that read: each more takes memory of its own, 32 MB of it for a piece of the log.
 _MOST_THREADS = 4
+#: A log of about a million lines, which one thread reads in half a second.
+_SHORT_BYTES = 192 << 20
 _COLUMNS = """{type: 'VARCHAR', event: 'VARCHAR', status: 'VARCHAR', batch: 'BIGINT',
     call: 'BIGINT', job_id: 'VARCHAR', t: 'DOUBLE', reason: 'VARCHAR', code: 'VARCHAR',
     spec: 'VARCHAR', "limit": 'VARCHAR', lines: 'VARCHAR',
@@ -168,7 +170,8 @@ class Journal:
 
 def connected(run: RunDirectory) -> duckdb.DuckDBPyConnection:
     """Return a connection for the report of `run`: within bounds, and in no certain order."""
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    short = run.checkpoint.stat().st_size <= _SHORT_BYTES
+    threads = 1 if short else min(_MOST_THREADS, os.cpu_count() or 1)
     return connect(room_of(run), memory=MEMORY, threads=threads, ordered=False)
 
 

@@ -15,16 +15,18 @@ from bulkops.engine.report.remote_jobs import job_classes
 from bulkops.engine.report.timeline import Timeline
 from bulkops.engine.report.words import number
 from bulkops.files.limits_section import Limits
+from bulkops.files.planner.rows import naming_columns
 from bulkops.files.sections import SECRET_KEYS
 from bulkops.model import WANTED, Status
 
 #: Rows of the course of a run in numbers, at most.
 _COURSE_ROWS = 12
 _MOST_FILES = 20
+_RECORD = ("module", "record_id")
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeRow:
+class CountRow:
     """
     Lines of one operation on one module, by status.
     """
@@ -76,7 +78,7 @@ class Tables:
     All tables of a report.
     """
 
-    outcomes: Sequence[OutcomeRow]
+    outcomes: Sequence[CountRow]
     course: Sequence[CourseRow]
     manifest: Sequence[tuple[str, str]]
     options: Sequence[tuple[str, str]]
@@ -98,7 +100,7 @@ def tables_of(figures: Figures) -> Tables:
     )
 
 
-def _outcomes(figures: Figures) -> Iterator[OutcomeRow]:
+def _outcomes(figures: Figures) -> Iterator[CountRow]:
     found: dict[tuple[str, str], dict[Status, int]] = {}
     for share in figures.shares:
         lines = found.setdefault((share.op, share.module), {})
@@ -106,7 +108,7 @@ def _outcomes(figures: Figures) -> Iterator[OutcomeRow]:
     for (op, module), lines in sorted(
         found.items(), key=lambda each: (not each[0][0], -sum(each[1].values()), each[0])
     ):
-        yield OutcomeRow(op, module, lines)
+        yield CountRow(op, module, lines)
 
 
 def _course(timeline: Timeline) -> Iterator[CourseRow]:
@@ -167,12 +169,9 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def _failed(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the cells of a row: what was wished of which record, and what became of it."""
-    record = " ".join(str(row[each]) for each in ("module", "record_id") if each in row)
-    other = " ".join(
-        str(row[each])
-        for each in ("related_list", "related_id", "territory_id", "transfer_to_id")
-        if each in row
-    )
+    record = " ".join(str(row[each]) for each in _RECORD if each in row)
+    others = (each for each in naming_columns() if each not in _RECORD)
+    other = " ".join(str(row[each]) for each in others if each in row)
     place = f"{row['file']}:{row['file_line']}" if "file" in row else ""
     return {
         "line": number(row["line"]),

@@ -9,7 +9,7 @@ file's own count agrees; the exact one goes line by line and says what is wrong 
 from __future__ import annotations
 
 from bulkops.files.manifest.gather import gather
-from bulkops.files.manifest.load import Loaded, drop, load
+from bulkops.files.manifest.load import Loaded, drop, load, some
 from bulkops.files.manifest.sniff import inspect
 from bulkops.files.manifest.source import Format, Manifest, Several, Source
 from bulkops.files.manifest.suggest import suggest
@@ -24,5 +24,6 @@ __all__ = [
     "gather",
     "inspect",
     "load",
+    "some",
     "suggest",
 ]

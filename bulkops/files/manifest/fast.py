@@ -1,23 +1,25 @@
 """
 The fast reading: DuckDB parses the file strictly, and is believed if the file's count agrees.
 
-Makes a table of accepted records only, in the order of the file; it never refuses one. It
-gives up (and leaves nothing) wherever it would have to, or would read what is not there. The
-file is counted while DuckDB reads it, in a thread of its own.
+Makes a table of the records in the order of the file, and refuses none by itself. JSON lines that
+DuckDB would read otherwise than they stand are set aside for the exact reading, while they are few
+(see `aside.py`). Elsewhere it gives up, and leaves nothing, wherever it would have to refuse, or
+would read what is not there. The file is counted while DuckDB reads it, in a thread of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from threading import Event
 
 import duckdb
 
-from bulkops.files.manifest import alike
+from bulkops.files.manifest import alike, aside
 from bulkops.files.manifest.layout import Heard, Layout
 from bulkops.files.manifest.shape import (
     csv_columns,
@@ -26,18 +28,47 @@ from bulkops.files.manifest.shape import (
     pointers,
 )
 from bulkops.files.manifest.source import LONGEST_FIELD, LONGEST_LINE, Format, Source
-from bulkops.files.manifest.sql import literal, name, pattern
-from bulkops.files.manifest.stored import forget, store
+from bulkops.files.manifest.sql import literal, pattern
+from bulkops.files.manifest.stored import forget, path_of, store
 from bulkops.files.manifest.stream import chunks
 from bulkops.files.manifest.survey import Survey, survey
 
 _COMPRESSIONS = {"": "none", "gz": "gzip", "zst": "zstd"}
+#: So many lines may be set aside in any file, and one more for so many bytes of it: the exact
+#: reading of a line takes as long as the fast one of some twenty.
+_ALWAYS_ASIDE, _BYTES_ASIDE = 1_000, 2_000
 _READER_ERRORS = (
     duckdb.InvalidInputException,
     duckdb.ConversionException,
     duckdb.InvalidTypeException,
     duckdb.IOException,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    Records that were accepted and refused, and the file's own columns.
+
+    `exact` tells whether the exact reader was asked about some of them.
+    """
+
+    accepted: int
+    refused: int
+    own_columns: tuple[str, ...]
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be read, and where to; as `read` has it."""
+
+    source: Source
+    layout: Layout
+    table: str
+    file: Path | None
+    place: str
+    heard: Heard | None
 
 
 def read(
@@ -47,20 +78,22 @@ def read(
     layout: Layout,
     table: str,
     file: Path | None = None,
+    place: str = "",
     heard: Heard | None = None,
-) -> tuple[int, tuple[str, ...]] | None:
+) -> Found | None:
     """
-    Make `table` and return its number of rows and the file's own columns, or nothing.
+    Make `table` and return what it holds, or nothing.
 
     Row number n of `table` (its `rowid` is n - 1) is record n of the file. `file` is where it is
-    kept; `heard` is told how far reading has come.
+    kept; `place` comes before the words of a refusal; `heard` is told how far reading has come.
     """
     if source.encoding == "utf-16":
         return None
+    asked = _Asked(source, layout, table, file, place, heard)
     readers = [_read_csv] if source.format is Format.CSV else [_read_alike, _read_jsonl]
     for read_so in readers:
         try:
-            found = read_so(connection, source, layout=layout, table=table, file=file, heard=heard)
+            found = read_so(connection, asked)
         except _READER_ERRORS:
             found = None
         if found is not None:
@@ -86,19 +119,12 @@ def _counting(source: Source, heard: Heard | None) -> Iterator[Future[Survey]]:
             raise
 
 
-def _read_csv(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    *,
-    layout: Layout,
-    table: str,
-    file: Path | None,
-    heard: Heard | None,
-) -> tuple[int, tuple[str, ...]] | None:
+def _read_csv(connection: duckdb.DuckDBPyConnection, asked: _Asked) -> Found | None:
+    source, layout = asked.source, asked.layout
     width = len(source.header)
     names = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(width))
     columns = csv_columns(layout, header=source.header, cell="c{}".format)
-    with _counting(source, heard) as counting:
+    with _counting(source, asked.heard) as counting:
         # A row of at most as many bytes as a field may have characters has no field too long.
         rows = store(
             connection,
@@ -110,85 +136,97 @@ def _read_csv(
             " header = true, auto_detect = false, all_varchar = true, strict_mode = true,"
             " null_padding = false, ignore_errors = false, encoding = 'utf-8', comment = '',"
             f" max_line_size = {LONGEST_FIELD}, buffer_size = 32000000, hive_partitioning = false)",
-            table=table,
+            table=asked.table,
             ids=layout.ids,
-            file=file,
+            file=asked.file,
         )
     fits = counting.result().fits_csv(rows=rows, width=width)
-    return (rows, source.header) if fits else None
+    return Found(rows, 0, source.header) if fits else None
 
 
-def _read_alike(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    *,
-    layout: Layout,
-    table: str,
-    file: Path | None,
-    heard: Heard | None,
-) -> tuple[int, tuple[str, ...]] | None:
-    pieces = alike.pieces_of(source)
-    if pieces is None:
+def _read_alike(connection: duckdb.DuckDBPyConnection, asked: _Asked) -> Found | None:
+    source = asked.source
+    found = alike.alike(source)
+    if found is None:
         return None
-    header = tuple(pieces[1::4])
-    origin = alike.origin(source, pieces, compression=_COMPRESSIONS[source.compression])
-    with _counting(source, heard) as counting:
-        rows = store(
-            connection,
-            csv_columns(layout, header=header, cell=alike.cell),
-            origin,
-            table=table,
-            ids=layout.ids,
-            file=file,
-        )
-    return (rows, header) if counting.result().fits_alike(rows=rows) else None
+    columns = csv_columns(asked.layout, header=found.keys, cell=alike.cell)
+    origin = alike.origin(source, found, compression=_COMPRESSIONS[source.compression])
+    return _read_lines(connection, asked, columns, origin, header=found.keys)
 
 
-def _read_jsonl(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    *,
-    layout: Layout,
-    table: str,
-    file: Path | None,
-    heard: Heard | None,
-) -> tuple[int, tuple[str, ...]] | None:
-    objects = (
-        f"read_json_objects({literal(pattern(source.path))}, format = 'newline_delimited',"
-        f" compression = '{_COMPRESSIONS[source.compression]}', ignore_errors = false,"
-        " hive_partitioning = false)"
-    )
-    first = connection.execute(f"SELECT json_keys(json) FROM {objects} LIMIT 1").fetchone()
+def _read_jsonl(connection: duckdb.DuckDBPyConnection, asked: _Asked) -> Found | None:
+    source, layout = asked.source, asked.layout
+    if source.encoding != "utf-8":
+        return None
+    lines = aside.lines(source, compression=_COMPRESSIONS[source.compression])
+    first = connection.execute(
+        f"SELECT json_keys(line) FROM {lines}"
+        " WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END LIMIT 1"
+    ).fetchone()
     usual: list[str] = first[0] if first else []
+    if len(set(usual)) < len(usual):
+        return None
     # Most objects have the keys of the first: of the others alone the keys are kept.
     unusual = f"keys IS DISTINCT FROM {_text_list(usual)}"
     columns = jsonl_columns(layout)
     if layout.used.issuperset(usual):
         columns["extra"] = f"CASE WHEN {unusual} THEN {columns['extra']} END"
+    columns["keys"] = f"CASE WHEN {aside.COLUMN} IS NULL AND {unusual} THEN keys END"
     # The exact reader counts the end of the line too.
-    odd = f"({odd_json('json::VARCHAR', 'keys')} OR strlen(json::VARCHAR) > {LONGEST_LINE - 2})"
-    with _counting(source, heard) as counting:
+    fits = (
+        f"json IS NOT NULL AND NOT {odd_json('json', 'keys')} AND strlen(json) < {LONGEST_LINE - 1}"
+        f" AND CASE WHEN {unusual} THEN len(list_distinct(keys)) = len(keys) ELSE true END"
+    )
+    origin = (
+        f"(SELECT *, {aside.unless(fits, line='line')} FROM"
+        f" (SELECT *, json_extract_string(json, {pointers(layout)}) AS cells,"
+        " json_keys(json) AS keys FROM"
+        f" (SELECT line, CASE WHEN json_valid(line) THEN line END AS json FROM {lines})))"
+    )
+    return _read_lines(connection, asked, columns, origin, header=tuple(usual))
+
+
+def _read_lines(
+    connection: duckdb.DuckDBPyConnection,
+    asked: _Asked,
+    columns: Mapping[str, str],
+    origin: str,
+    *,
+    header: tuple[str, ...],
+) -> Found | None:
+    """Keep `columns` of the lines of `origin`, and put back those that were set aside."""
+    source, layout = asked.source, asked.layout
+    most = _ALWAYS_ASIDE + source.size // _BYTES_ASIDE
+    with (
+        _counting(source, asked.heard) as counting,
+        aside.setting_aside(connection, layout, most=most) as odd,
+    ):
         rows = store(
             connection,
-            {**columns, "keys": f"CASE WHEN {odd} THEN error('odd') WHEN {unusual} THEN keys END"},
-            f"(SELECT json, json_extract_string(json, {pointers(layout)}) AS cells,"
-            f" json_keys(json) AS keys FROM {objects})",
-            table=table,
+            {**columns, aside.COLUMN: aside.COLUMN},
+            origin,
+            table=asked.table,
             ids=layout.ids,
-            file=file,
+            file=asked.file,
         )
-    if not counting.result().fits_jsonl(rows=rows) or len(set(usual)) < len(usual):
+    told = counting.result()
+    cut = "keys" not in columns
+    if not (told.fits_alike(rows=rows) if cut else told.fits_lines(rows=rows)):
         return None
-    own = dict.fromkeys(usual)
-    shapes = connection.execute(
-        f"SELECT keys FROM {name(table)} WHERE keys IS NOT NULL GROUP BY keys ORDER BY min(rowid)"
-    )
-    while found := shapes.fetchmany(1_000):
-        for (keys,) in found:
-            if len(set(keys)) < len(keys):
-                return None
-            own.update(dict.fromkeys(keys))
-    return rows, tuple(own)
+    if odd.lines:
+        accepted, refused, own = aside.put_back(
+            connection,
+            odd,
+            layout=layout,
+            header=header,
+            table=asked.table,
+            file=asked.file,
+            place=asked.place,
+        )
+        return Found(accepted, refused, own, exact=True)
+    kept = path_of(connection, asked.table)
+    own = header if cut else aside.own_columns(connection, kept, layout=layout, header=header)
+    return Found(rows, 0, own)
 
 
 def _text_list(texts: Sequence[str]) -> str:

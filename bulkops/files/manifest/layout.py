@@ -74,13 +74,17 @@ def check_columns(path: Path, *, columns: Mapping[str, str], own: Sequence[str])
             )
 
 
-def check_names(path: Path, names: Sequence[str]) -> None:
-    """Raise `ManifestError` unless each column has a name, and one of its own."""
+def check_names(path: Path, names: Sequence[str], *, hint: str = "") -> None:
+    """
+    Raise `ManifestError` unless each column has a name, and one of its own.
+
+    `hint` says what else may be wrong where one has none.
+    """
     for place, column in enumerate(names, 1):
         if not column:
             raise ManifestError(
                 f"{path}: column {place} of {len(names)} has no name in the header,"
-                " expected a name for each column"
+                f" expected a name for each column{hint}"
             )
     twice = [column for column, count in Counter(names).items() if count > 1]
     if twice:

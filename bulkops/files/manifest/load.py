@@ -119,6 +119,26 @@ def load(
     return loaded
 
 
+def some(connection: duckdb.DuckDBPyConnection, table: str, *, lines: str) -> str:
+    """
+    Return SQL for those rows of `table`, made by `load`, whose `line` the SELECT `lines` gives.
+
+    That is several times faster than a join, where they are few.
+    """
+    found = connection.execute(f"DESCRIBE {name(table)}").fetchall()
+    names = [column for column, *_ in found]
+    ids = [column for column in names if f"{column}_number" in names]
+    made = {"line", *(f"{column}_number" for column in ids)}
+    kept = kept_sql(
+        connection,
+        path_of(connection, table + "_rows"),
+        [column for column in names if column not in made],
+        ids=ids,
+        only=f"SELECT line - 1 FROM ({lines})",
+    )
+    return f"SELECT rowid + 1 AS line, * EXCLUDE (rowid) FROM ({kept})"
+
+
 def _check_size(source: Source) -> None:
     """Raise `ManifestError` if the file is not as long as it was when it was inspected."""
     with readable(source.path):
@@ -153,18 +173,29 @@ def _read(
     heard: Heard | None = None,
 ) -> Loaded:
     """Make `table` of the records of one file; `place` comes before the words of a refusal."""
-    quick: tuple[int, tuple[str, ...]] | None
+    quick: fast.Found | None
     try:
         if source.format is Format.PARQUET:
             made = parquet.read(connection, source, layout=layout, table=table, file=file)
-            quick = made, source.header
+            quick = fast.Found(made, 0, source.header)
         else:
             quick = fast.read(
-                connection, source, layout=layout, table=table, file=file, heard=heard
+                connection,
+                source,
+                layout=layout,
+                table=table,
+                file=file,
+                place=place,
+                heard=heard,
             )
         if quick is not None:
-            accepted, own = quick
-            loaded = Loaded(accepted, 0, own, exact=False, counts=(accepted,))
+            loaded = Loaded(
+                quick.accepted,
+                quick.refused,
+                quick.own_columns,
+                exact=quick.exact,
+                counts=(quick.accepted + quick.refused,),
+            )
         else:
             accepted, refused, own = exact.read(
                 connection,

@@ -19,7 +19,8 @@ from bulkops.files.manifest.records import Refusal
 from bulkops.files.manifest.source import LONGEST_LINE, LONGEST_RAW
 from bulkops.model import Json
 
-_BLANK = " \t\r\n"
+#: A line of nothing else is none.
+BLANK = " \t\r\n"
 #: Numbers that a parser may round or spell otherwise; it may also fit text within a string.
 _RISKY = re.compile(r"[:\[,]\s*(?:-?[0-9]+[.eE]|[0-9]{20}|-[0-9]{19}|-0)|^\s*[-0-9]")
 _UNSURE = object()
@@ -30,15 +31,12 @@ def objects(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Json] | Refus
     """
     Yield number and object, or number and refusal, for every line that is not blank.
     """
-    decoder = json.JSONDecoder(
-        parse_int=orjson.Fragment, parse_float=orjson.Fragment, parse_constant=_not_a_number
-    )
     number = 0
     for line in lines:
-        if not line.strip(_BLANK):
+        if not line.strip(BLANK):
             continue
         number += 1
-        found = _object(decoder, line)
+        found = read_object(line)
         if isinstance(found, dict):
             yield number, found
         else:
@@ -47,7 +45,7 @@ def objects(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Json] | Refus
             yield number, Refusal(code, f"line {number}: {words}", raw)
 
 
-def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Json] | tuple[str, str]:
+def read_object(line: str) -> dict[str, Json] | tuple[str, str]:
     """Return the object of `line`, or code and words of what is wrong with it."""
     if len(line) > LONGEST_LINE:
         return "line_too_long", (
@@ -57,7 +55,7 @@ def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Json] | tuple[str
     try:
         value = _plain(text)
         if value is _UNSURE:
-            value = decoder.decode(text)
+            value = _DECODER.decode(text)
             # Half a surrogate pair, or more levels than can be written again, is found here.
             orjson.dumps(value)
     except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
@@ -92,6 +90,11 @@ def _why(error: Exception) -> str:
 
 def _not_a_number(constant: str) -> NoReturn:
     raise ValueError(f"found {constant}")
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=orjson.Fragment, parse_float=orjson.Fragment, parse_constant=_not_a_number
+)
 
 
 def cell_reader(layout: Layout) -> Callable[[Mapping[str, Json]], list[str | None]]:

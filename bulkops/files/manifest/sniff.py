@@ -36,10 +36,12 @@ _FORMATS = {
     ".parquet": Format.PARQUET,
     ".pq": Format.PARQUET,
 }
+#: What somebody with a spreadsheet can do.
+_SAVE_AS = '; "Save as, CSV UTF-8" makes one of a sheet'
 _OTHERS = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"%PDF": "a PDF",
+    b"PK\x03\x04": ("a zip archive or an Excel workbook", _SAVE_AS),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", _SAVE_AS),
+    b"%PDF": ("a PDF", ""),
 }
 _EXPECTED = "expected CSV, JSON lines or Parquet"
 _BLANK = " \t\r\n"
@@ -110,9 +112,9 @@ def _is_parquet(path: Path, magic: bytes, file_format: Format | None) -> bool:
 
 def _compression(path: Path, magic: bytes) -> str:
     """Return the compression that the first bytes show, which the name must not contradict."""
-    for begin, what in _OTHERS.items():
+    for begin, (what, hint) in _OTHERS.items():
         if magic.startswith(begin):
-            raise ManifestError(f"{path}: found {what}, {_EXPECTED}")
+            raise ManifestError(f"{path}: found {what}, {_EXPECTED}{hint}")
     found = "gz" if magic.startswith(b"\x1f\x8b") else "zst" if begins_frame(magic) else ""
     named = _SUFFIXES.get(path.suffix.lower(), "")
     if magic and named and named != found:
@@ -224,7 +226,7 @@ def _header(path: Path, text: str, *, delimiter: str, quote: str) -> tuple[str, 
         what = first.words.removeprefix("line 0: ")
         raise ManifestError(f"{path}: the header cannot be read: {what}")
     names = plain_header([cell.strip() for cell in first])
-    check_names(path, names)
+    check_names(path, names, hint=". Is there a line above the header?")
     return names
 
 

@@ -76,12 +76,14 @@ def kept_sql(
     columns: Sequence[str],
     *,
     ids: Collection[str] = (),
+    only: str = "",
 ) -> str:
     """
     Return a SELECT for `columns` of the rows that `store` has kept in `file`.
 
-    A column `rowid` counts them from 0. Each of `ids` is text, and beside it stands a column
-    `..._number` (UBIGINT), NULL where the text is not what a number prints.
+    A column `rowid` counts them from 0; with `only`, a SELECT of such numbers, there are no other
+    rows, and no text is made of the numbers of others. Each of `ids` is text, and beside it stands
+    a column `..._number` (UBIGINT), NULL where the text is not what a number prints.
     """
     stored = _columns_in(connection, file)
     shown = {"rowid": "file_row_number"}
@@ -93,10 +95,12 @@ def kept_sql(
         if number in stored:
             shown[column] = f"coalesce({name(column)}, CAST({name(number)} AS VARCHAR))"
         shown[number] = name(number) if number in stored else "NULL::UBIGINT"
-    return (
-        f"SELECT {select_list(shown)} FROM read_parquet({literal(pattern(file))},"
-        " file_row_number = true, hive_partitioning = false)"
+    rows = (
+        f"read_parquet({literal(pattern(file))}, file_row_number = true, hive_partitioning = false)"
     )
+    if only:
+        rows = f"(FROM {rows} WHERE file_row_number IN ({only}))"
+    return f"SELECT {select_list(shown)} FROM {rows}"
 
 
 def forget(connection: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -104,7 +104,8 @@ def texts(
             raise ManifestError(
                 f"{path}: found bytes {found} at byte {begin + error.start}, line {line} of the"
                 f" file, that are not {'UTF-16' if encoding == 'utf-16' else 'UTF-8'};"
-                " expected UTF-8 (or UTF-16 with a byte order mark)"
+                " expected UTF-8 (or UTF-16 with a byte order mark), as a spreadsheet saves it with"
+                ' "CSV UTF-8"'
             ) from None
         offset += len(piece)
         line += text.count("\n")

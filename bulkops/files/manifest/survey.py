@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 _TAIL = 64
 #: Bytes below this one are control characters.
@@ -35,10 +36,8 @@ class Survey:
     open: bool = False
     #: A NUL byte, or spaces between a quote and a delimiter or quote, which DuckDB forgives.
     odd: bool = False
-    #: Bytes that are control characters, line ends among them; counted where nothing is quoted.
+    #: Control characters but line ends and tabs; counted where nothing is quoted.
     controls: int = 0
-    #: There is a backslash; looked for where nothing is quoted.
-    escapes: bool = False
 
     @property
     def lines(self) -> int:
@@ -60,14 +59,14 @@ class Survey:
             and self.delimiters == (rows + 1) * (width - 1)
         )
 
-    def fits_jsonl(self, *, rows: int) -> bool:
-        """Tell whether `rows` objects are all that is in the file."""
-        return not self.odd and self.lines == rows
+    def fits_lines(self, *, rows: int) -> bool:
+        """Tell whether `rows` lines, with all blank ones, are all that is in the file."""
+        plain = not self.odd and self.returns in (0, self.newlines)
+        return plain and self.newlines + self.unended == rows
 
     def fits_alike(self, *, rows: int) -> bool:
-        """Tell whether that is so, and no string of them has anything but what it shows."""
-        plain = not self.escapes and self.controls == self.newlines + self.returns
-        return plain and self.returns in (0, self.newlines) and self.fits_jsonl(rows=rows)
+        """Tell whether that is so, and no string of them can have a control character."""
+        return not self.controls and self.fits_lines(rows=rows)
 
 
 def survey(
@@ -85,23 +84,29 @@ def survey(
     found, tail = Survey(), b""
     quoted = _Quoted(found, delimiter=delimiter.encode(), quote=quote.encode()) if quote else None
     for piece in pieces:
-        found.odd = found.odd or b"\0" in piece
         outside = quoted.outside(piece, before=tail[-1:]) if quoted else piece
-        found.newlines += outside.count(b"\n")
-        if b"\r" in outside:
-            found.returns += outside.count(b"\r")
+        ends = outside.count(b"\n")
+        found.newlines += ends
+        # Where nothing is quoted, nearly always these are the only control characters.
+        below = 0 if quoted else int(np.count_nonzero(_bytes(piece) < _FIRST_PLAIN)) - ends
+        if quoted or below:
+            found.odd = found.odd or b"\0" in piece
+            returns = outside.count(b"\r") if b"\r" in outside else 0
+            found.returns += returns
+            found.controls += below and below - returns - piece.count(b"\t")
         if delimiter:
             found.delimiters += outside.count(delimiter.encode())
-        if not quoted:
-            found.controls += int(np.count_nonzero(np.frombuffer(piece, np.uint8) < _FIRST_PLAIN))
-            found.escapes = found.escapes or b"\\" in piece
-        tail = (tail + piece)[-_TAIL:]
+        tail = (tail + piece[-_TAIL:])[-_TAIL:]
         if heard:
             heard(found.newlines)
-    ends = tail[len(tail.rstrip(b"\r\n")) :].count(b"\n")
-    found.surplus = max(ends - 1, 0)
-    found.unended = bool(tail) and not ends
+    last = tail[len(tail.rstrip(b"\r\n")) :].count(b"\n")
+    found.surplus = max(last - 1, 0)
+    found.unended = bool(tail) and not last
     return found
+
+
+def _bytes(piece: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(piece, np.uint8)
 
 
 class _Quoted:

@@ -8,6 +8,7 @@ with the reason.
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from bulkops.errors import BulkopsError, ManifestError, UsageError
+from bulkops.files.database import said
 from bulkops.files.manifest import Manifest, Source, load, suggest
 from bulkops.files.planner.batches import digest, write_plan
 from bulkops.files.planner.judge import mirrors
@@ -109,10 +111,19 @@ def make_plan(
             "[plan], or give `temp_directory` a folder with more room"
         ) from error
     except duckdb.Error as error:
-        raise BulkopsError(
-            f"{source.path}: planning failed ({str(error).splitlines()[0]}). Is there room in "
-            f"{temp_directory or plan.parent}? `temp_directory` in [plan] names another folder"
-        ) from error
+        raise _failed(source, said(error), temp_directory or plan.parent) from error
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        words = error.strerror or str(error)
+        raise _failed(source, words, temp_directory or plan.parent) from error
+
+
+def _failed(source: Manifest, words: str, folder: Path) -> BulkopsError:
+    return BulkopsError(
+        f"{source.path}: planning failed ({words}). Is there room in {folder}? `temp_directory` in "
+        "[plan] names another folder"
+    )
 
 
 def _plan(
@@ -231,11 +242,13 @@ def _check_columns(source: Source, wanted: Wanted, known: Sequence[str]) -> None
     hints = [
         f"{theirs!r} looks like {ours}: --map {ours}={theirs!r}"
         for theirs, ours in suggest(source.header, known).items()
-        if ours in missing
+        if ours not in present
     ]
     how = "; ".join(hints) or (
         "give it with --op" if missing == ["op"] else "give them with --map or --set"
     )
+    if not any(column in known for column in source.header) and not hints:
+        how += "; or is the first line no header?"
     raise ManifestError(
         f"{source.path}: found columns {', '.join(source.header)}; "
         f"expected also {', '.join(missing)} ({how})"

@@ -94,13 +94,13 @@ def _calls(connection: duckdb.DuckDBPyConnection, edges: Edges, which_calls: str
         )
         SELECT batch, step, {names["spec"]}[route] AS spec,
             {names["route_module"]}[route] AS module,
-            CASE WHEN record = 0 THEN '' ELSE {edges.id_text("record", "odd")} END AS record_id,
+            CASE WHEN record = 0 THEN '' ELSE {edges.id_text("record")} END AS record_id,
             {names["route_list"]}[route] AS related_list,
             {_each("line")} AS lines, {_each("item")} AS items,
             {_if_any("members", "coalesce(each.members, [])") if edges.members else "NULL"}
                 ::VARCHAR[][] AS members,
             {_if_any("fields", "each.fields") if edges.fields else "NULL"}::VARCHAR[] AS fields
-        FROM ordered {edges.join_odd("record", "odd")} {"ORDER BY batch" if edges.odd else ""}
+        FROM ordered {edges.join_odd("record")} {"ORDER BY batch" if edges.odd else ""}
     """
 
 

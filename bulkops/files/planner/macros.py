@@ -22,6 +22,15 @@ CREATE OR REPLACE TEMP MACRO id_trouble(name, v) AS CASE
         || 'spreadsheets write it; expected the id as digits')
     WHEN regexp_full_match(bare(v), '[0-9]+') AND v <> bare(v) THEN trouble(
         'not_an_id', name || ' ' || shown(v) || ' has white space around it; expected digits alone')
+    WHEN regexp_full_match(bare(v), 'zcrm_[0-9]+') THEN trouble(
+        'not_an_id', name || ' ' || shown(v) || ' has the prefix of an export by Zoho; expected '
+        || 'the digits after zcrm_ alone')
+    WHEN regexp_full_match(bare(v), '=?["''][0-9]+["'']?') THEN trouble(
+        'not_an_id', name || ' ' || shown(v) || ' has the marks by which a spreadsheet keeps text; '
+        || 'expected the digits alone')
+    WHEN regexp_full_match(bare(v), '[0-9]{1,3}([,. ][0-9]{3})+') THEN trouble(
+        'not_an_id', name || ' ' || shown(v) || ' is a number with separators of thousands, or '
+        || 'several ids; expected the id as digits')
     WHEN regexp_full_match(v, '[0-9]+') THEN trouble(
         'not_an_id', name || ' ' || shown(v) || ' has ' || length(v) || ' digits; expected at most '
         || '20')

@@ -35,14 +35,14 @@ def pack(
     file = folder / "placed.parquet"
     size, needed = _size(connection, edges)
     route = "route, record, step" if steps else "route, record"
-    item = edges.id_text("item", "odd") if edges.odd else "item"
+    item = edges.id_text("item") if edges.odd else "item"
     also = [*needed, *(["CAST(coalesce(step, 0) AS INTEGER) AS step"] if steps else [])]
     made = connection.execute(f"""
         COPY (
             WITH sendable AS (
                 SELECT line, route, CASE WHEN by_record THEN record ELSE 0 END AS record,
                     {item} AS item, {payload(edges)} {", ".join(also)}
-                FROM {rows} JOIN traits USING (kind) {edges.join_odd("item", "odd")}
+                FROM {rows} JOIN traits USING (kind) {edges.join_odd("item")}
                 {"LEFT JOIN steps USING (line)" if steps else ""}
             ),
             ranked AS ({_ranked(edges, route)}),

@@ -23,14 +23,14 @@ def find_circles(connection: duckdb.DuckDBPyConnection, edges: Edges) -> bool:
     """
     connection.execute("CREATE TABLE steps (line BIGINT, step INTEGER)")
     connection.execute("CREATE TABLE circles (line BIGINT, words VARCHAR)")
-    item = edges.id_text("edges.item", "odd")
+    item = edges.id_text("edges.item")
     some = False
     for spec in SPECS.values():
         if spec.ordered_by is None:
             continue
         rows = connection.execute(
             f"SELECT line, {item}, coalesce(target, '') "
-            f"FROM edges JOIN kinds USING (kind) {edges.join_odd('edges.item', 'odd')} "
+            f"FROM edges JOIN kinds USING (kind) {edges.join_odd('edges.item')} "
             "ANTI JOIN conflicts USING (line) ANTI JOIN duplicates USING (line) "
             f"WHERE spec = {literal(spec.name)} ORDER BY line"
         ).fetchall()

@@ -32,6 +32,16 @@ def known_columns() -> tuple[str, ...]:
     )
 
 
+def naming_columns() -> tuple[str, ...]:
+    """Return those of `known_columns` that name what a row is about, such as records and lists."""
+    naming = {
+        name
+        for spec in SPECS.values()
+        for name in (*spec.route, spec.item, spec.member, spec.ordered_by)
+    }
+    return tuple(name for name in known_columns() if name in naming)
+
+
 def relation_fields(
     columns: Mapping[str, str], fixed: Collection[str], asked: Sequence[str]
 ) -> tuple[str, ...]:
@@ -72,17 +82,18 @@ def write_refused(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
             os.fsync(file.fileno())
 
 
-def rows_sql(connection: duckdb.DuckDBPyConnection, rows: Path) -> str:
+def rows_sql(connection: duckdb.DuckDBPyConnection, rows: Path, *, where: str = "true") -> str:
     """
     Return SQL for every row as it was read: `line`, the known columns, and those carried along.
 
-    `spec` names its operation, NULL if it has none.
+    `spec` names its operation, NULL if it has none. `where` is a condition: one on `rowid`, which
+    is `line` less one, passes over what is elsewhere in the file.
     """
     names = (*known_columns(), *_CARRIED)
     kept = kept_sql(connection, rows, names, ids=id_columns())
     return (
         f"(SELECT rowid + 1 AS line, {', '.join(names)}, {which(SPECS.values())} AS spec"
-        f" FROM ({kept}))"
+        f" FROM ({kept}) WHERE {where})"
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from bulkops.files.manifest import some
 from bulkops.files.manifest.sql import literal, pattern
 from bulkops.files.manifest.stored import PLAIN_DIGITS
 from bulkops.files.planner.judge import NAMES, cases, fields, judge, sound_names
@@ -43,14 +44,14 @@ class Edges:
     members: bool
     fields: bool
 
-    def id_text(self, code: str, joined: str) -> str:
-        """Return SQL for the id that the column `code` stands for; `joined` as in `join_odd`."""
+    def id_text(self, code: str) -> str:
+        """Return SQL for the id that the column `code` stands for, where `join_odd` is joined."""
         text = f"CAST({code} AS VARCHAR)"
-        return f"coalesce({joined}.id, {text})" if self.odd else text
+        return f"coalesce(odd.id, {text})" if self.odd else text
 
-    def join_odd(self, code: str, joined: str) -> str:
-        """Return the SQL of the join that `id_text` needs: the table `odd` under a name."""
-        return f"LEFT JOIN odd AS {joined} ON {joined}.code = {code}" if self.odd else ""
+    def join_odd(self, code: str) -> str:
+        """Return the SQL of the join that `id_text` needs."""
+        return f"LEFT JOIN odd ON odd.code = {code}" if self.odd else ""
 
 
 def sort_out(
@@ -81,7 +82,7 @@ def sort_out(
     found = _write_edges(connection, folder / "edges.parquet")
     judge(
         connection,
-        rows=f"FROM manifest SEMI JOIN (SELECT line FROM {found} WHERE kind IS NULL) USING (line)",
+        rows=some(connection, "manifest", lines=f"SELECT line FROM {found} WHERE kind IS NULL"),
         product=product,
         relations=relations,
     )

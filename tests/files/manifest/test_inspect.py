@@ -89,7 +89,7 @@ def test_the_format_is_by_name_then_by_content(
         (
             "m.csv",
             b"a,,c\n1,2,3\n",
-            "column 2 of 3 has no name in the header, expected a name for each column",
+            "column 2 of 3 has no name in the header, expected a name for each column. Is there",
         ),
         (
             "m.csv",
@@ -140,7 +140,8 @@ def test_the_format_is_by_name_then_by_content(
             "module,name\nLeads,x\nLeads,Müller\n".encode("latin-1"),
             (
                 "found bytes fc 6c 6c 65 at byte 27, line 3 of the file, that are not UTF-8;"
-                " expected UTF-8 (or UTF-16 with a byte order mark)"
+                " expected UTF-8 (or UTF-16 with a byte order mark), as a spreadsheet saves it with"
+                ' "CSV UTF-8"'
             ),
         ),
         (

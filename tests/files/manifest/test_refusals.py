@@ -189,7 +189,8 @@ def test_a_byte_that_is_not_text_far_into_the_file_is_one_error(reader: Reader, 
 
     assert (
         f"{path}: found bytes e9 0a at byte {len(HEADER + good) + 8}, line 300002 of the file,"
-        " that are not UTF-8; expected UTF-8 (or UTF-16 with a byte order mark)"
+        " that are not UTF-8; expected UTF-8 (or UTF-16 with a byte order mark), as a spreadsheet"
+        ' saves it with "CSV UTF-8"'
     ) == str(caught.value)
     tables = reader.connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
     assert tables == (0,)

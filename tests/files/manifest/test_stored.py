@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulkops.files.manifest import gather, inspect
+from bulkops.files.manifest import gather, inspect, some
 from tests.files.manifest.conftest import Reader
 
 _IDS = ["record_id", "related_id"]
@@ -34,6 +34,18 @@ def test_a_number_stands_for_a_text_only_if_it_prints_so(reader: Reader, *, exac
 
     assert [*expected, (None, None)] == reader.rows("record_id, record_id_number")
     assert {(None, None)} == set(reader.rows("related_id, related_id_number"))
+
+
+def test_some_rows_are_those_of_the_whole(reader: Reader) -> None:
+    """Chosen by their lines, with texts and numbers as all the others have them."""
+    source = inspect(reader.write(lines_of([*_PLAIN, *_OTHERS]), "manifest.jsonl"))
+    reader.load(source, ids=_IDS)
+    expected = [row for row in reader.rows() if row[0] in (2, 5, 6)]
+
+    chosen = some(reader.connection, "manifest", lines="SELECT unnest([5, 2, 6]) AS line")
+    assert expected == reader.connection.execute(f"FROM ({chosen}) ORDER BY line").fetchall()
+    none = some(reader.connection, "manifest", lines="SELECT 1 AS line WHERE false")
+    assert [] == reader.connection.execute(none).fetchall()
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

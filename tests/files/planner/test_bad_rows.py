@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bulkops.model import Outcome, Status
+from bulkops.rules.operations import OPS
 
-_OPS = "unlink, link, remove_territories, assign_territories, delete_territory"
+_OPS = ", ".join(OPS)
 _UNLINK = {
     "op": "unlink",
     "module": "Leads",
@@ -38,6 +39,9 @@ _MANGLED = (
 _DECIMAL = "is a number with a decimal part, as spreadsheets write it; expected the id as digits"
 _SPACED = "has white space around it; expected digits alone"
 _SEVERAL = "looks like several ids; expected one"
+_EXPORTED = "has the prefix of an export by Zoho; expected the digits after zcrm_ alone"
+_KEPT_AS_TEXT = "has the marks by which a spreadsheet keeps text; expected the digits alone"
+_THOUSANDS = "is a number with separators of thousands, or several ids; expected the id as digits"
 _NOT_A_LIST = "is not a list of ids; expected an id, ids joined with ;, or a JSON list of ids"
 _WITH_TERRITORIES = "Leads or Accounts or Contacts or Deals"
 _NOT_A_NAME = "is not an API name; expected letters, digits and _, at most 100"
@@ -76,9 +80,9 @@ BAD: Mapping[str, tuple[dict[str, str], str, str]] = {
         "related_id is empty; link needs module, record_id, related_list, related_id",
     ),
     "letters": (
-        _UNLINK | {"record_id": "zcrm_12"},
+        _UNLINK | {"record_id": "lead_12"},
         "not_an_id",
-        f"record_id 'zcrm_12' {_NOT_DIGITS}",
+        f"record_id 'lead_12' {_NOT_DIGITS}",
     ),
     "a sign": (_UNLINK | {"related_id": "-5"}, "not_an_id", f"related_id '-5' {_NOT_DIGITS}"),
     "digits of another script": (
@@ -89,7 +93,7 @@ BAD: Mapping[str, tuple[dict[str, str], str, str]] = {
     "an apostrophe of a spreadsheet": (
         _UNLINK | {"related_id": "'12"},
         "not_an_id",
-        f"related_id ''12' {_NOT_DIGITS}",
+        f"related_id ''12' {_KEPT_AS_TEXT}",
     ),
     "long text": (
         _UNLINK | {"record_id": "x" * 70},
@@ -131,6 +135,27 @@ BAD: Mapping[str, tuple[dict[str, str], str, str]] = {
         "not_an_id",
         f"record_id '{'1' * 21}' has 21 digits; expected at most 20",
     ),
+    "prefix of Zoho's exports": (
+        _UNLINK | {"record_id": "zcrm_123"},
+        "not_an_id",
+        f"record_id 'zcrm_123' {_EXPORTED}",
+    ),
+    **{
+        f"kept as text like {cell}": (
+            _UNLINK | {"record_id": cell},
+            "not_an_id",
+            f"record_id '{cell}' {_KEPT_AS_TEXT}",
+        )
+        for cell in ('="123"', '"123"')
+    },
+    **{
+        f"thousands like {cell}": (
+            _UNLINK | {"record_id": cell},
+            "not_an_id",
+            f"record_id '{cell}' {_THOUSANDS}",
+        )
+        for cell in ("4,150,868", "4.150.868", "4 150 868")
+    },
     **{
         f"several ids joined with {joint!r}": (
             _UNLINK | {"related_id": f"12{joint}34"},

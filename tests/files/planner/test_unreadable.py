@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from bulkops.errors import ExitCode, ManifestError, UsageError
+from bulkops.errors import BulkopsError, ExitCode, ManifestError, UsageError
+from bulkops.files import planner
 from bulkops.files.manifest import inspect
 from bulkops.files.planner import Wanted, make_plan
+from bulkops.rules.operations import OPS
 
 _HEADER = "op,module,record_id,related_list,related_id\n"
 _ROW = "unlink,Leads,1,Campaigns,2\n"
@@ -104,6 +107,39 @@ def test_no_operation_at_all(file: Callable[..., Path]) -> None:
     )
 
 
+def test_a_file_without_a_header(file: Callable[..., Path]) -> None:
+    """Its first row is taken for one, in which nothing is known."""
+    assert refusal(file(_ROW)).endswith("(give it with --op; or is the first line no header?)")
+
+
+def test_every_column_of_another_name_is_told_at_once(file: Callable[..., Path]) -> None:
+    """Not one a start: the words can be copied as they are."""
+    words = refusal(file("Op,Module,Record ID\nunlink,Leads,1\n"))
+    assert "--map op='Op'; " in words
+    assert "--map module='Module'; " in words
+    assert words.endswith("--map record_id='Record ID')")
+
+
+def test_a_full_disk_is_told_in_words(
+    file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it is met while rows are read: what failed, and where more room may be."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(planner, "load", full)
+    path = file(_HEADER + _ROW)
+    with pytest.raises(BulkopsError, match=r"No space left.*Is there room in .*temp_directory"):
+        make_plan(
+            inspect(path),
+            Wanted(),
+            plan=path.parent / "plan.parquet",
+            rows=path.parent / "rows.parquet",
+        )
+    assert [path] == list(path.parent.iterdir())
+
+
 def test_an_operation_in_a_column_of_another_name(file: Callable[..., Path]) -> None:
     """`Op` is not `op`, but nearly."""
     path = file("Op,module\nunlink,Leads\n")
@@ -135,10 +171,7 @@ def test_a_name_that_is_no_column_of_ours(file: Callable[..., Path], option: str
 
 def test_an_operation_that_is_none(file: Callable[..., Path]) -> None:
     """`--op` takes the names of operations alone."""
-    words = (
-        "'delete' is not an operation; expected one of unlink, link, remove_territories, "
-        "assign_territories, delete_territory"
-    )
+    words = f"'delete' is not an operation; expected one of {', '.join(OPS)}"
     with pytest.raises(UsageError) as caught:
         make_plan(
             inspect(file(_HEADER + _ROW)),
