@@ -11,19 +11,6 @@ from bulkops.rules.operations import SPECS
 _README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_operations_are_those_everybody_knows() -> None:
-    """Adding an operation asks for its name here, and for its row in the README."""
-    assert sorted(SPECS) == [
-        "assign_territories",
-        "delete_territory",
-        "link",
-        "link_contact_role",
-        "remove_territories",
-        "unlink",
-        "unlink_contact_role",
-    ]
-
-
 def test_the_readme_lists_every_operation_with_its_columns_and_meaning() -> None:
     """A row of the table for each spec, and none besides."""
     table = _README.split("|---|---|---|\n")[1].split("\n\n")[0]

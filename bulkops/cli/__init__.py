@@ -6,6 +6,8 @@ Data goes to stdout, talk and progress to stderr.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +24,13 @@ from bulkops.errors import BulkopsError, ExitCode
 
 #: As a program ends that a closed pipe kills: 128 + SIGPIPE.
 _NOBODY_READS: Final = 141
-#: The modules of this package and their verbs, in the order of the help.
+#: Not our faults, wherever they are met: no traceback helps with them.
+_OF_THE_MACHINE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+    | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG}
+)
+#: The modules of this package, in the order of the help, and the words that need one of them alone.
+#: `man` is not among these words: it tells of all verbs.
 _VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "plan_run": ("plan", "run"),
     "again": ("retry",),
@@ -36,12 +44,10 @@ _VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "reconcile": ("reconcile",),
     "habits": ("check", "login", "config"),
     "schema": ("schema",),
-    "about": ("man", "--version"),
+    "about": ("--version",),
     "emulate": ("emulator",),
     "demonstrate": ("demo",),
 }
-#: These tell of all the others.
-_OF_ALL: Final = frozenset({"man"})
 
 
 def program(words: Sequence[str] = ()) -> typer.Typer:
@@ -62,10 +68,9 @@ def program(words: Sequence[str] = ()) -> typer.Typer:
     )
     app.callback()(_common)
     verb = next(iter(words), "")
-    only = {module for module, verbs in _VERBS.items() if verb in verbs and verb not in _OF_ALL}
-    for module in _VERBS:
-        if module in only or not only:
-            import_module(f"bulkops.cli.{module}").register(app)
+    only = [module for module, verbs in _VERBS.items() if verb in verbs]
+    for module in only or _VERBS:
+        import_module(f"bulkops.cli.{module}").register(app)
     with_examples(app)
     return app
 
@@ -109,16 +114,29 @@ def _code() -> int:
     except BrokenPipeError:
         return _NOBODY_READS
     except BulkopsError as error:
-        console = PlainConsole(stderr=True, highlight=False, markup=False)
-        console.print(Text.assemble(("bulkops:", "bold red"), " ", str(error)), soft_wrap=True)
-        if as_json:
-            tell_failure(error)
-        return int(error.exit_code)
+        return _told(error, as_json=as_json)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            if as_json:
+                tell_failure(error)
+            raise
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        told = BulkopsError(f"{where}{error.strerror}. Mend that, then run the same command again.")
+        return _told(told, as_json=as_json)
     except Exception as error:
         if as_json:
             tell_failure(error)
         raise
     return int(ExitCode.OK)
+
+
+def _told(error: BulkopsError, *, as_json: bool) -> int:
+    """Tell people, and a program that asked for it, what went wrong; return the exit code."""
+    console = PlainConsole(stderr=True, highlight=False, markup=False)
+    console.print(Text.assemble(("bulkops:", "bold red"), " ", str(error)), soft_wrap=True)
+    if as_json:
+        tell_failure(error)
+    return int(error.exit_code)
 
 
 def _delivered(code: int) -> int:

@@ -21,6 +21,7 @@ from bulkops.cli.common import (
     Quiet,
     RunArgument,
     Verbose,
+    Wait,
     Yes,
     begin,
     manner_of,
@@ -58,6 +59,7 @@ def verify_run(
     ] = None,
     lines: Lines = None,
     config: ConfigPath = None,
+    wait: Wait = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -79,7 +81,7 @@ def verify_run(
             lines=None if lines is None else _lines(lines),
             everything=everything,
             config=loaded,
-            manner=manner_of(redactor, config),
+            manner=manner_of(redactor, config, wait=wait),
             told=told,
         )
     )
@@ -112,7 +114,9 @@ def _lines(text: str) -> frozenset[int]:
 
 
 def _tell(run: Path, found: Verification) -> None:
-    say(f"{run.name}: {found.checked.total():,} lines read back")
+    read = found.checked.total()
+    none = "" if read else "; none of those asked for claims anything (--all asks for all)"
+    say(f"{run.name}: {read:,} lines read back{none}")
     for status in CLAIMS:
         if found.checked[status]:
             say(
@@ -137,6 +141,7 @@ def undo(
     ] = None,
     config: ConfigPath = None,
     yes: Yes = False,
+    wait: Wait = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -163,7 +168,8 @@ def undo(
             print_json({"v": 1, "run": str(directory), "exit": int(code), "lines": 0, **kept})
         sys.exit(int(code))
     seat = Terminal(yes=yes, quiet=quiet)
-    finished = bulkops.carry_out(taking.plan, manner=manner_of(redactor, config), seat=seat)
+    manner = manner_of(redactor, config, wait=wait)
+    finished = bulkops.carry_out(taking.plan, manner=manner, seat=seat)
     code = taking.code(finished.code)
     if not quiet and code is not finished.code:
         talk().print(f"Exit code {int(code)}: some lines are left as they are.")

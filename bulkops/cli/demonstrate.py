@@ -50,6 +50,11 @@ def demo(
         finished = bulkops.carry_out(
             plan,
             manner=Manner(signals=True, remember_secret=redactor.register_secret),
-            seat=Terminal(yes=True, as_json=as_json, quiet=quiet),
+            seat=Terminal(yes=True, as_json=as_json, quiet=quiet, passing=True),
+        )
+    if not quiet:
+        console.print(
+            "The emulated organisation has ended with the demonstration. What a run can do besides "
+            "(retry, undo, verify) needs one that stays: see Rehearse in the README."
         )
     sys.exit(int(finished.code))

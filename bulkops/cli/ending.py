@@ -8,16 +8,17 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 import bulkops
-from bulkops import Count, Finished, Plan, Reason
-from bulkops.cli.words import short
+from bulkops import Count, Finished, Plan
+from bulkops.cli.words import first_fitting, places, short, wraps
 from bulkops.errors import ExitCode
 from bulkops.library.runs import RETRIED
 from bulkops.model import Status
@@ -26,16 +27,23 @@ _SHOWN_REASONS = 8
 _LONGEST_MESSAGE = 160
 
 
-def print_end(console: Console, plan: Plan, finished: Finished) -> None:
-    """Show how a run ended: counts by operation and status, reasons, files, what next."""
+def print_end(console: Console, plan: Plan, finished: Finished, *, gone: bool = False) -> None:
+    """
+    Show how a run ended: counts by operation and status, reasons, files, what next.
+
+    Nothing more can be sent to an organisation that is `gone`.
+    """
     counts = bulkops.counts(plan)
     if counts:
         console.print(Text("What became of the rows", style="italic"))
-        console.print(_table(counts))
+        wide, tight = (_table(counts, tight=each) for each in (False, True))
+        console.print(first_fitting(console, wide, tight, Group(*map(Text, _lines(counts)))))
         _print_reasons(console, plan)
     for line in _told(plan, finished, counts):
-        console.print(Text(line), soft_wrap=not console.is_terminal)
-    for what, command in _next(plan, finished, _by_status(counts)):
+        console.print(Text(line), soft_wrap=not wraps(console))
+    by_status = _by_status(counts)
+    follows = _look(plan, by_status) if gone else _next(plan, finished, by_status)
+    for what, command in follows:
         console.print(Text(f"Next, {what}:\n  {command}"), soft_wrap=True)
     console.print(f"Exit code {int(finished.code)} ({finished.code.meaning}).")
 
@@ -47,7 +55,7 @@ def _by_status(counts: Iterable[Count]) -> Counter[Status]:
     return found
 
 
-def _table(counts: Sequence[Count]) -> Table:
+def _table(counts: Sequence[Count], *, tight: bool) -> Table:
     """Return operations by statuses; where there are several operations, their sum too."""
     lines: Counter[tuple[str, str]] = Counter()
     for row in counts:
@@ -55,7 +63,7 @@ def _table(counts: Sequence[Count]) -> Table:
     found = _by_status(counts)
     statuses = [status.value for status in Status if found[status]]
     ops = sorted({op for op, _ in lines})
-    table = Table(box=box.SIMPLE)
+    table = Table(box=None, padding=(0, 1, 0, 0)) if tight else Table(box=box.SIMPLE)
     table.add_column("operation")
     for status in statuses:
         table.add_column(status, justify="right")
@@ -66,6 +74,14 @@ def _table(counts: Sequence[Count]) -> Table:
         table.add_section()
         table.add_row("all", *(_number(found[Status(status)]) for status in statuses))
     return table
+
+
+def _lines(counts: Sequence[Count]) -> Iterator[str]:
+    """Yield the same numbers as sentences."""
+    for op in sorted({row.op for row in counts}):
+        found = _by_status(row for row in counts if row.op == op)
+        said = ", ".join(f"{found[each]:,} {each.value}" for each in Status if found[each])
+        yield f"{short(op, most=40) or '(none)'}: {said}"
 
 
 def _number(number: int) -> str:
@@ -83,9 +99,10 @@ def _print_reasons(console: Console, plan: Plan) -> None:
         head = Text(f"{reason.count:,} {reason.status} ", style="bold").append(code)
         _print_indented(console, head, 2)
         said = short(reason.message, most=_LONGEST_MESSAGE)
+        where = places(plan, reason.lines, reason.count)
         for line in (
             f"{reason.meaning}.",
-            f"{_places(plan, reason)}: {said}" if said else _places(plan, reason),
+            f"{where}: {said}" if said else where,
             f"What to do: {reason.advice}.",
         ):
             _print_indented(console, Text(line), 6)
@@ -96,19 +113,10 @@ def _print_reasons(console: Console, plan: Plan) -> None:
 
 def _print_indented(console: Console, text: Text, by: int) -> None:
     """Print a paragraph; in a file it is one line, which can be searched."""
-    if console.is_terminal:
+    if wraps(console):
         console.print(Padding(text, (0, 0, 0, by)))
     else:
         console.print(Text(" " * by) + text, soft_wrap=True)
-
-
-def _places(plan: Plan, reason: Reason) -> str:
-    """Return where to look: `lines 3, 17, …`, or the lines of each file where there are several."""
-    more = ", …" if reason.count > len(reason.lines) else ""
-    if len(plan.files) > 1:
-        return "; ".join(plan.place(line) for line in reason.lines) + more
-    word = "line" if reason.count == 1 else "lines"
-    return f"{word} {', '.join(map(str, reason.lines))}{more}"
 
 
 def _told(plan: Plan, finished: Finished, counts: Sequence[Count]) -> Iterator[str]:
@@ -134,25 +142,48 @@ def _told(plan: Plan, finished: Finished, counts: Sequence[Count]) -> Iterator[s
         )
     if finished.reason:
         yield f"Ended early: {short(finished.reason, most=1000)}"
-    yield f"Files: {plan.run}/ (outcomes.csv, failed.csv)"
+    unwanted = ", failed.csv" if any(found[each] for each in RETRIED) else ""
+    yield f"Files: {plan.run}/ (outcomes.csv{unwanted}, report.html)"
+
+
+def _look(plan: Plan, found: Counter[Status]) -> Iterator[tuple[str, str]]:
+    """Yield how to see the rows that are not in their wanted state, if there are any."""
+    look = [status.value for status in RETRIED if found[status]]
+    if look:
+        run = shlex.quote(str(plan.run))
+        words = "to see each row that is not in its wanted state"
+        yield words, f"bulkops outcomes {run} --status {','.join(sorted(look))}"
 
 
 def _next(plan: Plan, finished: Finished, found: Counter[Status]) -> Iterator[tuple[str, str]]:
     """Yield what can be done now, and the command that does it."""
     run = shlex.quote(str(plan.run))
-    look = [status.value for status in RETRIED if found[status]]
-    if look:
-        words = "to see each of them"
-        yield words, f"bulkops outcomes {run} --status {','.join(sorted(look))}"
+    yield from _look(plan, found)
     if finished.code is ExitCode.AUTH:
         yield "to see what is lacking", "bulkops check"
     lacking = finished.code is ExitCode.AUTH and not finished.reason
     if lacking or finished.code is ExitCode.INCOMPLETE:
-        yield "to send them again, once mended", f"bulkops retry {run}"
+        yield _once_mended(plan, found)
     elif finished.code is not ExitCode.OK and (command := _again(str(plan.run))):
         yield "to go on", command
     if found[Status.SUCCEEDED] and finished.code in {ExitCode.OK, ExitCode.INCOMPLETE}:
         yield "to take back what was done", f"bulkops undo {run}"
+
+
+def _once_mended(plan: Plan, found: Counter[Status]) -> tuple[str, str]:
+    """Return how the rows that are not in their wanted state are sent once that can help."""
+    mended = {Status.INVALID, Status.CONFLICT}
+    if any(found[each] for each in RETRIED if each not in mended):
+        return "to send them again, once the cause is mended", f"bulkops retry {_quoted(plan.run)}"
+    # A retry would be of the same rows as they are.
+    asked = plan.asked
+    like = ", with the options of this run" if asked.columns or asked.fixed or asked.fields else ""
+    words = f"to send them, once failed.csv is mended{like}"
+    return words, f"bulkops run {_quoted(plan.run / 'failed.csv')}"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _again(run: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
@@ -32,10 +32,8 @@ class Redactor:
     It is a structlog processor and holds the secrets of one process.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self) -> None:
         self._secrets: set[str] = set()
-        for secret in secrets:
-            self.register_secret(secret)
 
     def register_secret(self, value: str) -> None:
         """Keep `value` out of every later event; an empty one is nothing to keep."""

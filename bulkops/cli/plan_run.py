@@ -28,14 +28,14 @@ from bulkops.cli.common import (
     manner_of,
     pairs,
     print_json,
+    print_to,
     talk,
 )
-from bulkops.cli.console import say
 from bulkops.cli.display import planning
+from bulkops.cli.plan_words import print_plan
 from bulkops.cli.preview import Explain, Latency, Sample, tell_about, tell_sample
 from bulkops.cli.results import plan_json
 from bulkops.cli.terminal import Terminal
-from bulkops.cli.words import plan_table
 
 Manifests = Annotated[
     list[Path],
@@ -101,7 +101,7 @@ def plan(
     cost = made.cost(latency_s=latency)
     if as_json:
         return print_json(plan_json(made, cost))
-    return say(plan_table(made, cost, width=None), nl=False)
+    return print_plan(print_to(sys.stdout), made, cost)
 
 
 def run(

@@ -27,6 +27,17 @@ def plan_json(plan: Plan, cost: Cost) -> dict[str, object]:
             {"file": part.name, "first_line": part.first_line, "rows": part.rows}
             for part in plan.files
         ],
+        "refusals": [
+            {
+                "status": each.status.value,
+                "code": each.code,
+                "message": each.message,
+                "count": each.count,
+                "lines": each.lines,
+                "places": [plan.place(line) for line in each.lines],
+            }
+            for each in plan.refusals(most=20)
+        ],
         "warnings": [
             {**hint.to_json(), "places": [plan.place(line) for line in hint.lines]}
             for hint in plan.warnings

@@ -1,8 +1,9 @@
 """
 The shapes of what verbs print for programs: JSON Schemas, a file each, and `schema` prints them.
 
-A file holds what its verb prints, its version `v` included. What several verbs print stands once,
-in `shared.json`; a schema takes from there what it refers to, so that it is whole by itself.
+A file holds what its verb prints, its version `v` included, or what `serve` answers below `/api`.
+What several of them print stands once, in `shared.json`; a schema takes from there what it refers
+to, so that it is whole by itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bulkops.errors import UsageError
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _DEFS: Final = "$defs"
 _SHARED: Final = "shared"
+_API: Final = "api "
 #: The version that all shapes have: `v` of what is printed.
 VERSION: Final = 1
 
@@ -31,16 +33,21 @@ def register(app: typer.Typer) -> None:
     app.command("schema")(schema)
 
 
-def verbs() -> list[str]:
-    """Return the verbs that have a schema, such as `config show`."""
+def names() -> list[str]:
+    """Return what has a schema: verbs, such as `config show`, and answers, such as `api runs`."""
     return sorted(name.replace("-", " ") for name in _files() if name != _SHARED)
 
 
-def schema_of(verb: str) -> dict[str, Any]:
-    """Return the schema of what a verb prints. Raises `UsageError` for one that has none."""
-    if verb not in verbs():
-        raise UsageError(f"schema {verb}: expected one of {', '.join(verbs())}")
-    name = verb.replace(" ", "-")
+def verbs() -> list[str]:
+    """Return the verbs among them."""
+    return [each for each in names() if not each.startswith(_API)]
+
+
+def schema_of(words: str) -> dict[str, Any]:
+    """Return the schema of one of `names`. Raises `UsageError` for another."""
+    if words not in names():
+        raise UsageError(f"schema {words}: expected one of {', '.join(names())}")
+    name = words.replace(" ", "-")
     own = _files()[name]
     known = {**_files()[_SHARED][_DEFS], **own.get(_DEFS, {})}
     body = {key: each for key, each in own.items() if key != _DEFS}
@@ -84,17 +91,18 @@ def _named(value: object) -> set[str]:
 
 def schema(
     verb: Annotated[
-        list[str] | None, typer.Argument(metavar="VERB", help="Such as plan, or config show.")
+        list[str] | None,
+        typer.Argument(metavar="VERB", help="Such as plan, config show or api runs."),
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """
-    Print the JSON Schema of what a verb prints with --json, or which verbs have one.
+    Print the JSON Schema of what a verb prints with --json, or serve answers; or what has one.
     """
     if verb:
         return print_json(schema_of(" ".join(verb)))
-    known = {each: schema_of(each) for each in verbs()}
+    known = {each: schema_of(each) for each in names()}
     if as_json:
         told = [
             {"verb": each, "title": known[each]["title"], "description": known[each]["description"]}

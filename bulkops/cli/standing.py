@@ -66,6 +66,7 @@ def paragraphs(status: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(f"held by {name}: {short(words)}", style="bold yellow")
     if status.get("ending"):
         yield Text(f"ending: {short(status['ending'])}", style="bold yellow")
+        yield Text(_waits(status.get("in_flight", 0)), style="bold yellow")
     if "rates" in status:
         yield Text(_speed(status))
     yield Text(_calls(status))
@@ -75,6 +76,13 @@ def paragraphs(status: Mapping[str, Any]) -> Iterator[Text]:
         yield _statuses(status["statuses"])
     for refusal in status.get("refusals", ()):
         yield _refusal(refusal)
+
+
+def _waits(in_flight: int) -> str:
+    """Return what a run that is ending still does."""
+    if in_flight:
+        return f"waiting for {in_flight} calls under way; a second Ctrl-C does not wait"
+    return "no call is under way; the files are being written"
 
 
 def _speed(status: Mapping[str, Any]) -> str:

@@ -17,8 +17,9 @@ from bulkops import ExitCode, Finished, Found, Plan, Preview, Seat
 from bulkops.cli.common import confirm, print_json, talk
 from bulkops.cli.display import planning, watching
 from bulkops.cli.ending import print_end
+from bulkops.cli.plan_words import print_plan
 from bulkops.cli.results import reconciled_json, result_json
-from bulkops.cli.words import print_found, print_plan
+from bulkops.cli.words import print_found
 
 if TYPE_CHECKING:
     from bulkops.library.seat import Reading, Told, Watch
@@ -30,13 +31,24 @@ class Terminal(Seat):
     """
     Shows on standard error what goes on, unless it is to be `quiet`; prints the end `as_json`.
 
-    With `yes` nobody is asked.
+    With `yes` nobody is asked. An organisation that is `passing` ends with the verb: there is no
+    next command that sends.
     """
 
-    def __init__(self, *, yes: bool = False, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        yes: bool = False,
+        as_json: bool = False,
+        quiet: bool = False,
+        passing: bool = False,
+    ) -> None:
         self._yes = yes
         self._as_json = as_json
         self._quiet = quiet
+        self._passing = passing
+        #: Lines that were settled before this process.
+        self._settled = 0
         #: Why sending a difference ended early.
         self._reason = ""
 
@@ -50,12 +62,19 @@ class Terminal(Seat):
 
     def shown(self, plan: Plan, settled: int) -> None:
         """Print the plan and its cost."""
+        self._settled = settled
         if not self._quiet:
             print_plan(talk(), plan, plan.cost(), settled=settled)
 
     def confirm(self, plan: Plan) -> None:
-        """Ask whether to send its calls."""
-        confirm(f"Send {plan.calls:,} calls to {plan.config.api.api_url}?", yes=self._yes)
+        """Ask whether to send its calls, or those of them that are left."""
+        url = plan.config.api.api_url
+        question = f"Send {plan.calls:,} calls to {url}?"
+        if self._settled:
+            left = plan.rows - self._settled
+            lines = "line that is" if left == 1 else "lines that are"
+            question = f"Go on with the {left:,} {lines} left, at {url}?"
+        confirm(question, yes=self._yes)
 
     def finished_before(self, plan: Plan, stopped: int) -> None:
         """Say that nothing is sent, and how it would be."""
@@ -80,7 +99,7 @@ class Terminal(Seat):
             words = " ".join(map(str, plan.asked.inputs))
             talk().print(f"{words}: no rows; nothing to do", highlight=False)
         elif not self._quiet:
-            print_end(talk(), plan, finished)
+            print_end(talk(), plan, finished, gone=self._passing)
 
     def tell(self, words: str) -> None:
         """Print it."""

@@ -13,12 +13,11 @@ from bulkops.engine.recorder import Recorder
 from bulkops.files.talk import Talk
 from bulkops.model import Api
 from bulkops.rules.operations.territories import (
-    feature_info,
-    pending_jobs,
     read_many_territories,
     read_territories,
     territories_of,
 )
+from bulkops.rules.territory_jobs import feature_info, pending_jobs
 
 
 class Records:

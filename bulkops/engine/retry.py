@@ -9,12 +9,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from bulkops.engine.execute import progress_of
 from bulkops.errors import UsageError
 from bulkops.files.failed_file import write_failed
 from bulkops.files.outcomes import UNFINISHED
 from bulkops.files.prepare import Asked, load
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.so_far import progress_of
 from bulkops.model import Status
 
 #: Statuses of rows that may fare better another time as they stand. What is no operation, or

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bulkops.engine import ctl
-from bulkops.engine.execute import final_code, progress_of, tally_of
 from bulkops.errors import ExitCode, UsageError
 from bulkops.files.last_note import last_note
 from bulkops.files.prepare import load
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.so_far import final_code, progress_of, tally_of
 
 #: Version of the shape that `look` returns.
 SCHEMA_VERSION: Final = 1

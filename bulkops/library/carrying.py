@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkops.engine.derive import derive_again
-from bulkops.engine.execute import Watch, execute, final_code, progress_of, tally_of
+from bulkops.engine.execute import Watch, execute
 from bulkops.engine.hooks import announcing
 from bulkops.engine.rig import Manner
 from bulkops.errors import ExitCode
+from bulkops.files.so_far import final_code, progress_of, tally_of
 from bulkops.library.events import Finished
 from bulkops.library.measuring import measuring
 from bulkops.library.planning import Plan

@@ -16,9 +16,8 @@ import orjson
 
 from bulkops.errors import BulkopsError, UsageError
 from bulkops.files.config import Config
-from bulkops.files.outcomes import copy_outcomes, read_outcomes, to_line
+from bulkops.files.outcomes import copy_outcomes, known_statuses, read_outcomes, to_line
 from bulkops.library.runs import Run, directory_of
-from bulkops.model import Status
 
 Shape = Literal["jsonl", "csv", "parquet"]
 
@@ -116,12 +115,8 @@ def writing(target: object) -> Iterator[None]:
 
 
 def _known(statuses: Collection[str]) -> tuple[str, ...]:
-    """Return the statuses, in words. Raises `UsageError` for another word."""
-    wanted = (statuses,) if isinstance(statuses, str) else tuple(statuses)
-    for each in wanted:
-        if each not in set(Status):
-            raise UsageError(f"status {each}: expected {', '.join(Status)}")
-    return wanted
+    """Return the statuses, of which one may be given as it is."""
+    return known_statuses((statuses,) if isinstance(statuses, str) else statuses)
 
 
 def _plain(value: Any) -> Any:

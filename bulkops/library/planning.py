@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bulkops.engine.telemetry import is_wanted
 from bulkops.errors import UsageError
 from bulkops.files import jobfile, preview
 from bulkops.files.config import Config, load_config
@@ -19,6 +20,8 @@ from bulkops.files.manifest.places import Part, say_place
 from bulkops.files.odd_ids import Hint
 from bulkops.files.planner.summary import Summary
 from bulkops.files.prepare import Asked, Prepared, ask, prepare
+from bulkops.files.refusals import Reason as Refused
+from bulkops.files.refusals import reasons_planned
 from bulkops.rules.phases import Told, nobody
 
 #: A file, or a word that names one.
@@ -76,6 +79,10 @@ class Plan:
     def warnings(self) -> tuple[Hint, ...]:
         """What may be wrong with rows that are going to be sent."""
         return self.prepared.hints
+
+    def refusals(self, *, most: int = 10) -> list[Refused]:
+        """Return the most frequent reasons why rows are not sent, with the first lines of each."""
+        return reasons_planned(self.prepared.run, most=most)
 
     def place(self, line: int) -> str:
         """Return a line in words: with its file, where there are several."""
@@ -171,7 +178,13 @@ def planned(
     new: bool = False,
     told: Told = nobody,
 ) -> Plan:
-    """Return the plan of what is asked, made now or found."""
+    """
+    Return the plan of what is asked, made now or found.
+
+    Raises `UsageError` before it plans for a configuration that nothing can be carried out with.
+    """
+    # It would be refused all the same where it is carried out.
+    is_wanted(config)
     return Plan(prepare(asked, config, run_dir=run_dir, new=new, told=told), asked, config)
 
 

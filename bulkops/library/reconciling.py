@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bulkops.engine.execute import progress_of
 from bulkops.engine.hooks import announcing
-from bulkops.engine.reconcile import Asking, Found, Home, Means, Preview, settle
+from bulkops.engine.reconcile import Asking, Found, Home, Means, Preview, conclude
 from bulkops.engine.reconcile import reconcile as find_difference
 from bulkops.engine.reconcile.asking import job_among, of_job
 from bulkops.engine.rig import Manner
@@ -20,6 +19,7 @@ from bulkops.errors import ExitCode
 from bulkops.files import jobfile
 from bulkops.files.config import Config
 from bulkops.files.config_tables import merged
+from bulkops.files.so_far import progress_of
 from bulkops.library.carrying import carried_out
 from bulkops.library.planning import Plan, planned
 from bulkops.library.seat import Seat
@@ -64,7 +64,7 @@ def reconcile(
             ending.about(plan.prepared.run)
             ended = _carried_out(plan, found, manner, seat)
             finished = progress_of(plan.prepared, mend=False).finished
-        code = ending.code = settle(home, found, ended, finished=finished)
+        code = ending.code = conclude(home, found, ended, finished=finished)
     seat.reconciled(found, code, as_sent=code is ended)
     return code
 

@@ -18,13 +18,14 @@ from bulkops.engine.jobs.runs import all_runs, runs_of
 from bulkops.engine.reconcile.asking import Asking, of_job
 from bulkops.engine.reconcile.home import Home
 from bulkops.engine.rig import Manner
+from bulkops.engine.telemetry import is_wanted
 from bulkops.errors import BulkopsError, ExitCode, LockedError, UsageError
 from bulkops.files.config import Config
 from bulkops.files.jobfile import Job
-from bulkops.files.prepare import Asked, prepare
+from bulkops.files.prepare import Asked
 from bulkops.files.rundir import RunDirectory
 from bulkops.library.carrying import carried_out
-from bulkops.library.planning import Plan
+from bulkops.library.planning import Plan, planned
 from bulkops.library.seat import Seat
 
 
@@ -90,8 +91,10 @@ def _start(job: Job, asked: Asked, config: Config, way: Way, seat: Seat) -> Star
         raise UsageError(f"{job.source}: --run-dir with a job that retries; expected --new at most")
     if way.run_dir is not None or job.each == "manifest":
         with seat.planning() as told:
-            prepared = prepare(asked, config, run_dir=way.run_dir, new=way.new, told=told)
-        return Start(asked, prepared)
+            plan = planned(asked, config, run_dir=way.run_dir, new=way.new, told=told)
+        return Start(asked, plan.prepared)
+    # It would be refused all the same, after all that planning takes.
+    is_wanted(config)
     today = datetime.now().astimezone().date()
     return start_of(job, asked, config, today=today, new=way.new, tell=seat.tell)
 

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from bulkops import Finished, Plan, plan
 from bulkops.cli.ending import print_end
-from bulkops.engine.execute import progress_of, tally_of
 from bulkops.errors import ExitCode
 from bulkops.files.config import Config
 from bulkops.files.refusals import reasons_of, refused_so_far
+from bulkops.files.so_far import progress_of, tally_of
 from bulkops.model import Status
 
 _HEADER = "op,module,record_id,related_list,related_id\n"
@@ -159,6 +159,43 @@ def test_what_comes_next_is_a_command(
     assert ("run" in verbs) == (again in commands)
 
 
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_no_width_cuts_a_number(tmp_path: Path, width: int) -> None:
+    """What became of the rows is whole on a narrow terminal too."""
+    of = prepared(tmp_path, 1234)
+    log(of, *((line, "failed" if line % 2 else "succeeded", "X", "x") for line in range(1, 1235)))
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, no_color=True)
+    tally = tally_of(of.prepared, progress_of(of.prepared, mend=False))
+    finished = Finished(code=ExitCode.INCOMPLETE, run=of.run, rows=of.rows, statuses=tally.statuses)
+    print_end(console, of, finished)
+    assert isinstance(console.file, io.StringIO)
+    first = console.file.getvalue().split("Why")[0]
+    assert 2 == first.count("617")
+    assert "…" not in first
+
+
+def test_rows_that_were_never_sent_are_mended_not_retried(tmp_path: Path) -> None:
+    """A retry would be of the same rows as they are; `failed.csv` is a manifest."""
+    of = prepared(tmp_path, 2)
+    log(of, (1, "invalid", "not_an_id", "x"), (2, "conflict", "opposite_wishes", "x"))
+    text = summary(of, ExitCode.INCOMPLETE)
+    assert f"bulkops run {of.run}/failed.csv" in text
+    assert "bulkops retry" not in text
+
+
+def test_nothing_is_sent_to_an_organisation_that_is_gone(tmp_path: Path) -> None:
+    """A demonstration ends with its organisation: what comes next is to look."""
+    of = prepared(tmp_path, 2)
+    log(of, (1, "failed", "INVALID_DATA", _PARENT), (2, "succeeded", "", ""))
+    tally = tally_of(of.prepared, progress_of(of.prepared, mend=False))
+    console = Console(file=io.StringIO(), width=120, force_terminal=False)
+    finished = Finished(code=ExitCode.INCOMPLETE, run=of.run, rows=of.rows, statuses=tally.statuses)
+    print_end(console, of, finished, gone=True)
+    assert isinstance(console.file, io.StringIO)
+    commands = [each for each in console.file.getvalue().splitlines() if "  bulkops " in each]
+    assert [f"  bulkops outcomes {of.run} --status failed"] == commands
+
+
 def test_a_run_that_went_well_has_no_reasons(tmp_path: Path) -> None:
     """Nothing is explained, and only the way back is named."""
     of = prepared(tmp_path, 1)
@@ -166,4 +203,5 @@ def test_a_run_that_went_well_has_no_reasons(tmp_path: Path) -> None:
     text = summary(of, ExitCode.OK)
     assert "Why" not in text
     assert "bulkops undo" in text
+    assert "failed.csv" not in text
     assert "Exit code 0 (every line is in its wanted state)." in text

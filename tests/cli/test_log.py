@@ -34,7 +34,9 @@ def restored() -> Iterator[None]:
 def logged(
     stream: io.StringIO, *, as_json: bool, level: str = "debug", redactor: Redactor | None = None
 ) -> structlog.typing.FilteringBoundLogger:
-    configure(stream=stream, json=as_json, level=level, redactor=redactor or Redactor([SECRET]))
+    redactor = redactor or Redactor()
+    redactor.register_secret(SECRET)
+    configure(stream=stream, json=as_json, level=level, redactor=redactor)
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
 

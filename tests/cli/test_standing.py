@@ -112,6 +112,20 @@ def test_reading_what_is_there_has_reads_alone() -> None:
     assert "reading: 12 reads so far" in shown({**_STATUS, "rows": 0, "settled": 0}, 80)
 
 
+@pytest.mark.parametrize(
+    ("in_flight", "expected"),
+    [
+        (8, "waiting for 8 calls under way; a second Ctrl-C does not wait"),
+        (0, "no call is under way; the files are being written"),
+    ],
+)
+def test_a_run_that_ends_says_what_it_waits_for(in_flight: int, expected: str) -> None:
+    """After Ctrl-C nobody has to guess whether it hangs."""
+    status = {**_STATUS, "ending": "interrupted", "in_flight": in_flight}
+    assert expected in shown(status, 80)
+    assert expected not in shown({**status, "ending": ""}, 80)
+
+
 @given(st.text(max_size=300), st.text(max_size=50))
 def test_nothing_a_server_says_reaches_the_terminal_as_an_order(words: str, code: str) -> None:
     """Escapes, line ends and whatever turns the direction of text; markup is text too."""

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,10 @@ def hold_against_world(
 def is_write(call: Mapping[str, Any]) -> bool:
     """Whether a call of the ledger is one that a plan counts."""
     return call["method"] != "GET" and call["path"].startswith("/crm/")
+
+
+def closed_window() -> str:
+    """A window that is closed now and for hours to come."""
+    now = datetime.now().astimezone()
+    begin, end = now + timedelta(hours=6), now + timedelta(hours=7)
+    return f"{begin:%H:%M}-{end:%H:%M}"

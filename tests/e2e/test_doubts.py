@@ -54,3 +54,32 @@ def test_two_silent_calls_of_a_batch_are_doubted_apart(tmp_path: Path) -> None:
         3: ("succeeded", "echo"),
         4: ("succeeded", "echo"),
     } == found
+
+
+def test_a_start_that_cannot_ask_about_unknown_lines_says_why(tmp_path: Path) -> None:
+    """
+    Every line has an outcome, but the start was for those that nobody knows of: it says what
+    kept it from asking, and not that it finished. The next one asks.
+    """
+    world = {"records": {"Deals": ["1", "2"]}, "relations": {"Products/5/Deals": []}}
+    seed, manifest = tmp_path / "world.json", tmp_path / "few.csv"
+    seed.write_text(json.dumps(world), encoding="utf-8")
+    columns = "op,module,record_id,related_list,related_id"
+    rows = [f"unlink,Products,5,Deals,{deal}" for deal in (1, 2)]
+    manifest.write_text("\n".join([columns, *rows, ""]), encoding="utf-8")
+    known = {"type": "outcome", "line": 1, "status": "succeeded", "batch": 1, "t": 1.0}
+    with emulator(tmp_path, seed) as bench:
+        begun(
+            bench,
+            manifest,
+            {"type": "sent", "batch": 1, "attempt": 1, "call": 1, "t": 1.0},
+            known,
+            known | {"line": 2, "status": "unknown", "code": "no_answer"},
+        )
+        command = ("run", str(manifest), "--yes")
+        refused = bench.run(*command, BULKOPS_AUTH__REFRESH_TOKEN="revoked")
+        assert (refused.returncode, "invalid_code" in refused.stderr) == (6, True), refused.stderr
+        asked = bench.run(*command)
+        assert asked.returncode == 0, asked.stderr
+        last = [each for each in bench.records() if each["type"] == "outcome"][-1]
+    assert (last["line"], last["status"], last["learnt"]) == (2, "succeeded", "echo")

@@ -26,8 +26,8 @@ import pytest
 
 from bulkops.cli.schema import verbs
 from bulkops.errors import ExitCode
-from tests.e2e.harness import CREDENTIALS, Bench, emulator
-from tests.e2e.test_steering import closed_window, finish
+from tests.e2e.harness import CREDENTIALS, Bench, closed_window, emulator
+from tests.e2e.test_steering import finish
 
 #: As a program ends whose reader has left: 128 + SIGPIPE.
 CLOSED_PIPE = 141
@@ -131,6 +131,9 @@ TABLE: dict[str, dict[int, Ends | str]] = {
         3: "test_undo.test_verify_agrees_with_a_true_run_and_finds_a_false_one",
         5: Ends("verify done --all", {**_NOBODY, "BULKOPS_LIMITS__ATTEMPTS": "2"}),
         6: Ends("verify done --all", _REVOKED),
+        7: Ends("verify done --all", busy=True),
+        130: Ends("verify part --all", number=signal.SIGINT),
+        143: Ends("verify several --all", number=signal.SIGTERM),
     },
     "check": {
         0: "test_habits.test_check_in_words_names_the_next_step",

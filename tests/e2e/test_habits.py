@@ -107,6 +107,14 @@ def test_check_with_a_token_that_is_refused(bench: Bench) -> None:
     assert states(done)["token"] == "wrong"
 
 
+def test_a_token_that_nobody_granted_is_not_called_granted(bench: Bench) -> None:
+    """One that is given as it is proves itself at the next call, or does not."""
+    more = {"BULKOPS_AUTH__ACCESS_TOKEN": "wrong", **dict.fromkeys(CREDENTIALS, "")}
+    done = run(bench, "check", "--json", **more)
+    assert done.returncode == 6
+    assert "granted" not in done.stdout
+
+
 def test_check_where_nobody_answers(bench: Bench) -> None:
     """5: run again later."""
     more = {"BULKOPS_AUTH__ACCESS_TOKEN": "x", **dict.fromkeys(CREDENTIALS, "")}

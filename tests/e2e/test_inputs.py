@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.e2e.harness import Bench, emulator
+from tests.e2e.harness import Bench, closed_window, emulator
 
 _WORLD = {"relations": {"Products/500/Deals": [str(deal) for deal in range(1, 31)]}}
 _HEADER = "op,module,record_id,related_list,related_id\n"
@@ -132,20 +132,12 @@ def test_a_pipe_that_was_interrupted_goes_on(bench: Bench) -> None:
     """A run that paused is found by the same input, and only the rest is sent."""
     content = (_HEADER + rows(*range(1, 21))).encode()
     few = {"BULKOPS_LIMITS__IDS_PER_CALL": "1"}
-    shut = pipe(bench, content, "run", "-", "--yes", **few, BULKOPS_RUN__WINDOW=_closed_window())
+    shut = pipe(bench, content, "run", "-", "--yes", **few, BULKOPS_RUN__WINDOW=closed_window())
     ended = pipe(bench, content, "run", "-", "--yes", **few)
 
     assert (5, 0) == (shut.returncode, ended.returncode), ended.stderr
     assert 1 == len([path for path in bench.folder.glob("runs/*") if path.is_dir()])
     assert 20 == len(outcomes(bench))
-
-
-def _closed_window() -> str:
-    """Return a minute of the day that is not near."""
-    from datetime import datetime
-
-    hour = (datetime.now().astimezone().hour + 12) % 24
-    return f"{hour:02}:00-{hour:02}:01"
 
 
 def test_a_job_reads_a_pipe(bench: Bench) -> None:

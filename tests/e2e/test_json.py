@@ -7,6 +7,7 @@ That no shape of any schema is left out, `tests/cli/test_schema.py` sees to.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -188,6 +189,21 @@ def test_a_fault_of_this_machine_is_an_error_too(alone: Bench) -> None:
     (alone.run_directory / "checkpoint.jsonl").mkdir()
     value = shown(alone, "failure", "status", alone.run_directory.name, code=1)
     assert "internal" == value["error"]["code"]
+
+
+def test_what_the_machine_refuses_is_no_traceback(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk or a folder that may not be written, met anywhere: words, and what to do."""
+
+    def plan(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/m.part")
+
+    monkeypatch.setattr(bulkops, "plan", plan)
+    code, out, errors = here("plan", "x.csv", "--json")
+    words = "/full/m.part: No space left on device. Mend that, then run the same command again."
+    assert (1, f"bulkops: {words}\n") == (code, errors)
+    assert words == held("failure", ("plan",), out, code=code)["error"]["message"]
 
 
 def test_a_path_that_is_no_text_is_told(alone: Bench) -> None:

@@ -5,6 +5,7 @@ The whole job on the real program: plan, run, interrupt, kill, resume, retry.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -166,7 +167,11 @@ def test_an_unconfirmed_plan_sends_nothing(bench: Bench, sample: Sample) -> None
 
 
 def test_the_demonstration_ends_with_its_true_code(tmp_path: Path) -> None:
-    """`bulkops demo` runs to its end and says what became of the rows."""
+    """
+    `bulkops demo` runs to its end and says what became of the rows.
+
+    Its organisation ends with it, so that it advises nothing that would be sent there.
+    """
     ended = subprocess.run(
         [sys.executable, "-m", "bulkops", "demo", "--rows", "1000", "--dir", str(tmp_path / "d")],
         capture_output=True,
@@ -177,6 +182,8 @@ def test_the_demonstration_ends_with_its_true_code(tmp_path: Path) -> None:
     assert ended.returncode == 3, ended.stderr
     assert "What became of the rows" in ended.stderr
     assert "Exit code 3" in ended.stderr
+    assert not {"bulkops retry", "bulkops undo"} & set(re.findall(r"bulkops \w+", ended.stderr))
+    assert "bulkops outcomes" in ended.stderr
 
 
 @pytest.mark.large

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from bulkops.engine.ctl import ask
-from tests.e2e.harness import Bench, emulator, interrupt, wait_for, wait_for_socket
+from tests.e2e.harness import Bench, closed_window, emulator, interrupt, wait_for, wait_for_socket
 
 _HEADER = "op,module,record_id,related_list,related_id\n"
 #: Every row is a call of its own, and a slow one.
@@ -78,13 +78,6 @@ def listens(bench: Bench) -> bool:
 def hurry(bench: Bench) -> None:
     """Let calls take no time from here on."""
     bench.ask("behaviour", {"latency_median_s": 0.0})
-
-
-def closed_window() -> str:
-    """A window that is closed now and for hours to come."""
-    now = datetime.now().astimezone()
-    begin, end = now + timedelta(hours=6), now + timedelta(hours=7)
-    return f"{begin:%H:%M}-{end:%H:%M}"
 
 
 def finish(process: subprocess.Popen[str], expected: int) -> str:

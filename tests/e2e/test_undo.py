@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Sample
-from tests.e2e.harness import Bench, emulator, interrupt, read_rows, truth, wait_for
+from tests.e2e.harness import (
+    Bench,
+    closed_window,
+    emulator,
+    interrupt,
+    read_rows,
+    truth,
+    wait_for,
+)
 
 CAPTURE = {"BULKOPS_RUN__CAPTURE": "fields"}
 AFTER = [{"kind": "status_after", "probability": 0.1}, {"kind": "cut_after", "probability": 0.05}]
@@ -110,6 +118,26 @@ def test_what_a_later_run_changed_is_left_alone(tmp_path: Path, sample: Sample) 
         assert undone.returncode == 3, undone.stderr
         assert "another run has changed it since" in undone.stderr
         assert list(bench.folder.glob("runs/*-undo/")) == []
+
+
+@pytest.mark.parametrize("verb", ["verify", "undo"])
+def test_outside_the_window_a_run_is_neither_read_back_nor_undone(
+    tmp_path: Path, verb: str
+) -> None:
+    """Exit 5 without a call, with when to come back; `--wait` waits, which is no wrong option."""
+    (tmp_path / "world.json").write_text('{"relations": {"Products/5/Deals": ["91"]}}')
+    (tmp_path / "m.csv").write_text(
+        "op,module,record_id,related_list,related_id\nunlink,Products,5,Deals,91\n"
+    )
+    with emulator(tmp_path, tmp_path / "world.json") as bench:
+        assert bench.run("run", "m.csv", "--yes").returncode == 0
+        words = (verb, name_of_run(bench), *(("--all",) if verb == "verify" else ("--yes",)))
+        before = bench.ledger()
+        shut = bench.run(*words, BULKOPS_RUN__WINDOW=closed_window())
+        assert shut.returncode == 5, shut.stderr
+        assert "outside the window" in shut.stderr
+        assert before == bench.ledger()
+        assert bench.run(*words, "--wait").returncode == 0
 
 
 def test_verify_agrees_with_a_true_run_and_finds_a_false_one(

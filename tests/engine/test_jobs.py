@@ -126,7 +126,7 @@ class TestTheRunOfAStart:
         rows(tmp_path, 10, 11)
         again = started(MONDAY)
         assert again is not None
-        assert (run, True, False) == (again.prepared.run, again.resumed, again.more)
+        assert (run, False) == (again.prepared.run, again.more)
         assert name(started(MONDAY, new=True)) == "nightly-2026-11-23-2"
 
     def test_is_a_new_one_each_time_if_so_wished(self, tmp_path: Path, started: Starter) -> None:
@@ -146,7 +146,7 @@ class TestTheRunOfAStart:
         rows(tmp_path, 12)
         found = started(TUESDAY, keys)
         assert found is not None
-        assert (monday, 2, True) == (found.prepared.run, found.prepared.rows, found.resumed)
+        assert (monday, 2) == (found.prepared.run, found.prepared.rows)
         assert found.more == (each == "day")
         ran(found, "succeeded", "succeeded")
         assert name(started(TUESDAY, keys)) == "nightly-2026-11-24"

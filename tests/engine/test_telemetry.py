@@ -9,13 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from bulkops.engine.check import State, look_here
@@ -405,7 +403,7 @@ class TestTrouble:
             free.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{free.getsockname()[1]}"
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
-            with loud() as said:
+            with capture_logs() as said:
                 took = await tell(config_of(tmp_path))
         assert took < exporting.PATIENCE_S
         assert [("telemetry.lost", "warning")] == [
@@ -422,7 +420,7 @@ class TestTrouble:
             deaf.listen()
             address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
-            with loud() as said:
+            with capture_logs() as said:
                 took = await tell(config_of(tmp_path))
         assert took < 5
         assert ["the collector did not take what was left within 0.1 s"] == [
@@ -436,7 +434,7 @@ class TestTrouble:
         collector.status = 401
         logger = logging.getLogger("opentelemetry")
         before = logger.level, logger.propagate, list(logger.handlers)
-        with loud() as said:
+        with capture_logs() as said:
             await tell(config_of(tmp_path))
         assert ["telemetry.lost"] == [each["event"] for each in said]
         assert "401" in said[0]["why"]
@@ -446,26 +444,12 @@ class TestTrouble:
         """Whoever has too much to tell is not slowed by being told so each time."""
         lost = exporting._Lost()
         try:
-            with loud() as said:
+            with capture_logs() as said:
                 for _ in range(100):
                     logging.getLogger("opentelemetry.sdk").warning("Queue full, dropping Span.")
         finally:
             lost.leave()
         assert ["Queue full, dropping Span."] == [each["why"] for each in said]
-
-
-@contextmanager
-def loud() -> Iterator[list[Any]]:
-    """Catch what the log says; it must be set up to say anything."""
-    silent = not structlog.is_configured()
-    if silent:
-        structlog.configure()
-    try:
-        with capture_logs() as said:
-            yield said
-    finally:
-        if silent:
-            structlog.reset_defaults()
 
 
 def checked(config: Config) -> list[tuple[State, str]]:
@@ -516,32 +500,37 @@ class TestOff:
 
 
 def test_without_the_extra_it_is_refused_with_the_command_that_installs_it(tmp_path: Path) -> None:
-    """Exit 2, and nothing was begun."""
+    """Exit 2 before anything is planned, of a manifest or of a job."""
     package = tmp_path / "opentelemetry"
     package.mkdir()
     (package / "__init__.py").write_text("raise ModuleNotFoundError('No module opentelemetry')")
+    (tmp_path / "rows.csv").write_text("op\n")
+    (tmp_path / "job.toml").write_text('manifest = "rows.csv"\neach = "day"\n')
     code = (
-        "import asyncio\n"
-        "from bulkops.engine.telemetry import Errand, telling\n"
+        "import bulkops\n"
         "from bulkops.errors import UsageError\n"
-        "from bulkops.files.config import Config\n"
-        "async def main():\n"
-        "    async with telling(Config(run={'telemetry': True}), Errand(name='run', run='r')):\n"
-        "        raise AssertionError\n"
-        "try:\n"
-        "    asyncio.run(main())\n"
-        "except UsageError as error:\n"
-        "    print(int(error.exit_code), error)\n"
+        "config = bulkops.Config(run={'telemetry': True})\n"
+        "for start in (bulkops.plan, bulkops.start):\n"
+        "    for name in ('rows.csv', 'job.toml'):\n"
+        "        try:\n"
+        "            raise AssertionError(start(name, config=config))\n"
+        "        except UsageError as error:\n"
+        "            print(int(error.exit_code), error)\n"
     )
-    environ: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    path = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))
+    environ: Mapping[str, str] = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environ,
-        cwd=Path(__file__).parents[2],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    assert done.stdout.startswith("2 [run] telemetry = true needs packages")
-    assert "pip install 'bulkops[otel]'" in done.stdout
+    said = done.stdout.splitlines()
+    assert 4 == len(said)
+    for each in said:
+        assert each.startswith("2 [run] telemetry = true needs packages")
+        assert "pip install 'bulkops[otel]'" in each
+    assert [] == list(tmp_path.glob("runs/*/plan.parquet"))

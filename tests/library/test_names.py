@@ -72,6 +72,15 @@ def test_nothing_is_loaded_before_its_time(code: str, loaded: str) -> None:
     assert "bulkops.cli" not in names
 
 
+def test_looking_at_a_run_loads_nothing_that_sends() -> None:
+    """`status` answers at once, and in little memory."""
+    code = "import bulkops; bulkops.status; import sys; print(*sys.modules)"
+    names = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not {"aiohttp", "bulkops.engine.execute"} & {*names}
+
+
 def test_the_package_is_typed() -> None:
     """Type checkers believe what it says (https://typing.python.org/en/latest/spec/distributing.html)."""
     assert (_SOURCE.parent / "py.typed").is_file()

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import bulkops
+from bulkops.cli.schema import schema_of
 from bulkops.errors import BulkopsError, UsageError
 from bulkops.files.manifest import Format
+from bulkops.files.outcomes import COLUMNS, PLACE
+from bulkops.library.outcome_rows import OutcomeRow
 from tests.library.desk import desk, whole
 
 _MORE = (
@@ -61,3 +64,10 @@ async def test_a_file_of_them_has_every_shape(tmp_path: Path) -> None:
             bulkops.write_outcomes(plan, tmp_path / "none" / shape, shape=shape)
     with pytest.raises(UsageError, match="expected a path"):
         bulkops.write_outcomes(plan, sink, shape="csv")
+
+
+def test_every_column_is_in_the_contract() -> None:
+    """A column that an operation brings along is named for type checkers and in the schema, too."""
+    columns = {*COLUMNS, *PLACE, "extra"}
+    assert columns == OutcomeRow.__annotations__.keys()
+    assert columns == schema_of("outcomes")["$defs"]["outcome"]["properties"].keys()

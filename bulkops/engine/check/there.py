@@ -24,6 +24,7 @@ from bulkops.files.config import Config
 from bulkops.files.products import EDITIONS, host_of
 from bulkops.files.token_cache import Token
 from bulkops.model import Exchange, NoReply, Reply, Request
+from bulkops.rules.verdicts import RIGHT_CODES, TOKEN_CODES
 
 #: Modules that are asked for; a check is to cost little.
 _MOST_MODULES: Final = 10
@@ -31,9 +32,6 @@ _MOST_MODULES: Final = 10
 _MOST_CALLS: Final = 2 * _MOST_MODULES + 8
 #: A clock that is off by more than this misleads windows, tokens and the ledger of credits.
 _CLOCK_S: Final = 60.0
-_TOKEN_CODES: Final = frozenset({"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "AUTHENTICATION_FAILURE"})
-_SCOPE_CODES: Final = frozenset({"OAUTH_SCOPE_MISMATCH"})
-_RIGHT_CODES: Final = frozenset({"NO_PERMISSION", "PERMISSION_DENIED", "AUTHORIZATION_FAILED"})
 
 
 async def look_there(
@@ -72,13 +70,16 @@ class _Desk:
     async def findings(self, wants: Wants) -> AsyncIterator[Finding]:
         """Yield all findings in turn."""
         token = await self._few.tokens.token()
-        until = datetime.fromtimestamp(token.expires_at).strftime("%H:%M") if _ends(token) else ""
-        yield Finding("token", State.OK, f"granted{', good until ' + until if until else ''}")
+        words = "taken as it is given; the next call shows whether it is good"
+        if _ends(token):
+            until = datetime.fromtimestamp(token.expires_at).strftime("%H:%M")
+            words = f"granted, good until {until}"
+        yield Finding("token", State.OK, words)
         yield self._data_centre(token.api_domain)
         began = self._clock()
         organisation = await self._ask("org")
         yield _reach(organisation)
-        if isinstance(organisation, NoReply) or code_of(organisation) in _TOKEN_CODES:
+        if isinstance(organisation, NoReply) or code_of(organisation) in TOKEN_CODES:
             return
         yield self._clocks(organisation, began, self._clock())
         yield self._edition(organisation)
@@ -100,7 +101,7 @@ class _Desk:
         request = Request("GET", f"/{api.product}/{api.version}/{path}", query)
         token = await self._few.wire.token()
         exchange = await self._few.wire.call(request, token)
-        if status_of(exchange) == 401 and code_of(exchange) in _TOKEN_CODES:
+        if status_of(exchange) == 401 and code_of(exchange) in TOKEN_CODES:
             await self._few.wire.refresh(token.value)
             exchange = await self._few.wire.call(request, await self._few.wire.token())
         if isinstance(exchange, Reply):
@@ -197,7 +198,7 @@ class _Desk:
         subject, code = f"rights on {module}", code_of(reply)
         if status_of(reply) in {200, 204}:
             return Finding(subject, State.OK, "may be read; writing is not tried")
-        if code in _SCOPE_CODES | _RIGHT_CODES:
+        if code in RIGHT_CODES:
             mend = f"make the grant with {self._scope}.modules.ALL, by a user who may edit {module}"
             return Finding(subject, State.WRONG, why(reply), mend, ExitCode.AUTH)
         return Finding(subject, State.UNKNOWN, why(reply))
@@ -205,7 +206,7 @@ class _Desk:
     def _territories(self, reply: Exchange) -> Finding:
         if status_of(reply) in {200, 204}:
             return Finding("territories", State.OK, "may be read")
-        if code_of(reply) in _SCOPE_CODES | _RIGHT_CODES:
+        if code_of(reply) in RIGHT_CODES:
             mend = f"make the grant with {self._scope}.settings.territories.ALL"
             return Finding("territories", State.WRONG, why(reply), mend, ExitCode.AUTH)
         if code_of(reply) == "FEATURE_NOT_ENABLED":
@@ -232,7 +233,7 @@ def _reach(exchange: Exchange) -> Finding:
             "check network, HTTPS_PROXY and api.ca_file",
             ExitCode.PAUSED,
         )
-    if code_of(exchange) in _TOKEN_CODES:
+    if code_of(exchange) in TOKEN_CODES:
         return Finding("reach", State.WRONG, why(exchange), "bulkops login", ExitCode.AUTH)
     return Finding("reach", State.OK, "the organisation answers")
 

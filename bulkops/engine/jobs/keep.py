@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bulkops.engine.execute import progress_of
 from bulkops.engine.jobs.home import JobHome
 from bulkops.engine.jobs.runs import all_runs, runs_of
 from bulkops.errors import BulkopsError
 from bulkops.files.prepare import load
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.so_far import progress_of
 
 _DAY_S = 86_400
 _REMOVED = ".removed-"

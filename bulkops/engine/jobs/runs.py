@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bulkops.engine.execute import progress_of
 from bulkops.errors import BulkopsError
 from bulkops.files.last_note import last_note
 from bulkops.files.prepare import load
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.so_far import progress_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,12 @@ class Start:
     """
     The run of a start.
 
-    `resumed` says that it was begun before; `more` that another start follows once it has
-    come to its end, because it is of an earlier day.
+    `more` says that another start follows once it has come to its end, because it is of an
+    earlier day.
     """
 
     asked: Asked
     prepared: Prepared
-    resumed: bool = False
     more: bool = False
 
 
@@ -59,12 +58,7 @@ def start_of(
         if found is not None:
             _refuse_another_place(found, config)
             of_today = _is_of(found, name)
-            return Start(
-                asked,
-                load(found.run),
-                resumed=True,
-                more=job.each == "day" and not of_today,
-            )
+            return Start(asked, load(found.run), more=job.each == "day" and not of_today)
     wanted = _retried(job, asked, known, tell) if job.retry else asked
     if wanted is None:
         return None

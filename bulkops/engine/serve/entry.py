@@ -46,6 +46,8 @@ class Entry:
     statuses: Mapping[str, int] = field(default_factory=dict)
     calls: int | None = None
     planned_calls: int = 0
+    #: Whether its manifest has been read to the end.
+    planned: bool = False
     started: float | None = None
     #: When something last happened, and when the last process ended.
     active: float = 0.0
@@ -136,6 +138,7 @@ def _described(run: RunDirectory) -> Entry:
     return replace(
         entry,
         job=str(description.get("job", {}).get("name", "")),
+        planned=True,
         rows=int(plan["rows"]),
         planned_calls=sum(int(each["calls"]) for each in plan["summary"]["operations"]),
     )

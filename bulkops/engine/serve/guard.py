@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import Final
 
 from aiohttp import web
 from yarl import URL
+
+from bulkops.files.products import is_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,14 +40,6 @@ _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Where programs ask, which have no cookies.
 _OF_PROGRAMS: Final = ("/api/", "/metrics")
 _NEW_TOKEN_BYTES: Final = 32
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; a name but `localhost` is not looked up."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ Stamp = tuple[tuple[int, int, int] | None, ...]
 @dataclass(frozen=True, slots=True)
 class Listing:
     """
-    The runs of a folder, the last active first. `all_held` says that a pause file holds them all.
+    The runs of a folder, the last active first.
+
+    `all_held` says that a pause file holds them all, `problem` why the folder cannot be read.
     """
 
     runs: Sequence[Entry] = ()
@@ -56,6 +58,7 @@ class Listing:
             "total": len(self.runs),
             "states": dict(self.states),
             "all_held": self.all_held,
+            "problem": self.problem,
             "next": end if end < len(self.runs) else None,
         }
 

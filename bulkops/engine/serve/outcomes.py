@@ -13,9 +13,8 @@ import orjson
 
 from bulkops.engine.serve.aside import aside
 from bulkops.errors import UsageError
-from bulkops.files.outcomes import read_outcomes, to_line
+from bulkops.files.outcomes import known_statuses, read_outcomes, to_line
 from bulkops.files.rundir import RunDirectory
-from bulkops.model import Status
 
 #: Version of the shape of a page.
 SCHEMA_VERSION: Final = 1
@@ -40,10 +39,7 @@ class Asked:
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Asked:
         """Read a query. Raises `UsageError` that says what was expected."""
-        statuses = tuple(each for each in query.get("status", "").split(",") if each)
-        for each in statuses:
-            if each not in set(Status):
-                raise UsageError(f"status={each}: expected {', '.join(Status)}")
+        statuses = known_statuses(filter(None, query.get("status", "").split(",")))
         shape = query.get("format", "json")
         if shape not in _FORMATS:
             raise UsageError(f"format={shape}: expected {' or '.join(_FORMATS)}")

@@ -14,9 +14,9 @@ import duckdb
 
 from bulkops.files.database import connect, room_of
 from bulkops.files.manifest.sql import literal, pattern
-from bulkops.files.outcomes import opened
 from bulkops.files.planner.judge import mirrors
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import opened
 from bulkops.rules.operations import SPECS
 
 _CHANGES = """

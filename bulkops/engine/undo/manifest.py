@@ -22,12 +22,13 @@ from bulkops.engine.undo.changed import changed_since
 from bulkops.errors import UsageError
 from bulkops.files.database import fetched
 from bulkops.files.manifest.sql import literal, name, pattern
-from bulkops.files.outcomes import COLUMNS, opened
+from bulkops.files.outcomes import COLUMNS
 from bulkops.files.plan_file import read_batches
 from bulkops.files.planner.rows import known_columns
 from bulkops.files.prepare import Asked
 from bulkops.files.resume import read_progress
 from bulkops.files.rundir import RunDirectory
+from bulkops.files.told import opened
 from bulkops.model import Batch, Operation
 from bulkops.rules.operations import SPECS
 from bulkops.rules.reads import Before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from bulkops.engine.derive import derive
 from bulkops.engine.serve import Address, RunsFolder, serving
 from bulkops.errors import ExitCode
 from bulkops.files.prepare import Prepared
+from tests.e2e.shapes import fitting
 from tests.engine.report.runs import log, note, outcome, sent, unlinks
 
 #: What a process tells of itself, as `Steering.status` has it.
@@ -60,10 +62,12 @@ class Served:
         return f"http://{self.address.host}:{self.address.port}"
 
     async def get(self, path: str, **more: Any) -> ClientResponse:
-        """Ask, and read the answer whole; redirects are not followed."""
+        """Ask, and read the answer whole, held to its schema; redirects are not followed."""
         more.setdefault("allow_redirects", False)
         async with self.session.request(more.pop("method", "GET"), self.root + path, **more) as got:
-            await got.read()
+            said = await got.read()
+            if said and path.startswith("/api/") and got.content_type == "application/json":
+                fitting(*shape_of(path, said.decode()), said.decode())
             return got
 
     async def text(self, path: str) -> str:
@@ -90,6 +94,15 @@ class Served:
             assert got.status == 200
             assert got.headers["Content-Type"].startswith("text/event-stream")
             yield _events(got)
+
+
+def shape_of(path: str, said: str) -> tuple[str, tuple[str, str]]:
+    """Return which alternative of which schema is meant by an answer below `/api`."""
+    told, places = json.loads(said), path.partition("?")[0].strip("/").split("/")
+    name = {2: "runs", 3: "run"}.get(len(places), "outcomes")
+    by_its_own = {"run": "of its process" if "pid" in told else "by its log", "runs": "list"}
+    title = "unreadable" if told.get("state") == "unreadable" else by_its_own.get(name, "page")
+    return "refused" if "error" in told else title, ("api", name)
 
 
 async def _events(got: ClientResponse) -> AsyncIterator[tuple[str, str]]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bulkops.cli.schema import names, verbs
 from bulkops.engine.serve.entry import Entry
 from bulkops.engine.serve.listing import Listing
 from bulkops.engine.serve.measures import MOST, metrics_of, told_of
 from bulkops.files.metrics import CONTENT_TYPE
 from bulkops.files.outcomes import read_outcomes
+from bulkops.files.rundir import RunDirectory
+from tests.e2e.shapes import held, titles
 from tests.engine.report.runs import log, note, outcome, sent, unlinks
-from tests.engine.serve.house import STATUS, finished, process_on, served
+from tests.engine.serve.house import STATUS, finished, process_on, served, shape_of
 from tests.files.test_metrics import parse, value_of
 
 
@@ -40,6 +44,25 @@ async def test_outcomes_are_those_of_the_verb_a_page_at_a_time(tmp_path: Path) -
         assert expected == found
         failed = await server.json(f"{path}?status=failed,unknown&limit=1")
         assert ([3], 3) == ([each["line"] for each in failed["outcomes"]], failed["next"])
+
+
+async def test_answers_are_as_their_schemas_say_and_these_are_strict(tmp_path: Path) -> None:
+    """Each alternative is met, and a key more or less is refused."""
+    name, met = finished(tmp_path, bad=True).run.name, set()
+    (tmp_path / "runs" / "torn").mkdir()
+    (tmp_path / "runs" / "torn" / "run.json").write_text("{")
+    (tmp_path / "live").mkdir()
+    live = log(unlinks(tmp_path / "live", 1), note(0, "run.started"))
+    live.run.path.rename(tmp_path / "runs" / "live")
+    live = replace(live, run=RunDirectory(tmp_path / "runs" / "live"))
+    paths = ("runs", "runs?limit=0", "runs/none", f"runs/{name}", "runs/torn", "runs/live")
+    async with served(tmp_path / "runs") as server, process_on(live):
+        for path in (*paths, f"runs/{name}/outcomes", f"runs/{name}/outcomes?limit=x"):
+            said = await (await server.get(f"/api/{path}")).text()
+            title, words = shape_of(f"/api/{path}", said)
+            held(title, words, said)
+            met.add((" ".join(words), title))
+    assert {(each, title) for each in set(names()) - {*verbs()} for title in titles(each)} == met
 
 
 async def test_outcomes_as_lines_name_the_next_page_in_a_header(tmp_path: Path) -> None:

@@ -61,6 +61,15 @@ def test_a_plan_is_no_run_yet(tmp_path: Path) -> None:
     )
 
 
+async def test_a_manifest_without_rows_is_not_being_read(tmp_path: Path) -> None:
+    """It has been read, and had none: nobody waits for more."""
+    unlinks(tmp_path, 0)
+    async with served(tmp_path / "runs") as server:
+        page = await server.text("/")
+    assert "no rows" in page
+    assert "being read" not in page
+
+
 def test_counts_are_told_to_be_old_once_the_log_went_on(tmp_path: Path) -> None:
     """A run that was taken up again and killed has the counts of the time before."""
     made = finished(tmp_path, bad=True)
@@ -208,3 +217,12 @@ async def test_a_pause_file_of_all_runs_is_told(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         assert True is (await server.json("/api/runs"))["all_held"]
         assert "All runs are held" in await server.text("/")
+
+
+async def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    """Programs are told why, as people are; here its name is too long for the system."""
+    async with served(tmp_path / ("runs" * 100)) as server:
+        told = await server.json("/api/runs")
+        assert ([], 0) == (told["runs"], told["total"])
+        assert "the folder of runs cannot be read" in told["problem"]
+        assert "The folder of runs cannot be read" in await server.text("/")
