@@ -36,12 +36,15 @@ _WAITING: Final = "credits"
 class Visited:
     """
     What a visit to the ledger brought, and what stood there `now`.
+
+    Of the calls that are `answered` there, `told` are this run's.
     """
 
     granted: int = 0
     available: int = 0
     reserved: int = 0
     answered: int = 0
+    told: int = 0
     now: float = 0.0
     frees_at: float | None = None
 
@@ -152,7 +155,7 @@ class Purse:
             await asyncio.to_thread(self._rebook, minute)
         self._room -= 1
         self.spent += 1
-        return self._seen.answered + self._answered - self._told
+        return self._seen.answered + self._answered - self._seen.told
 
     def answered(self, ticket: int, remaining: int | None) -> None:
         """Take note that a call has ended, and of what it was told is left of the day."""
@@ -228,7 +231,9 @@ class Purse:
                 granted = books.reserve(self._name, fair, self.budget, now)
                 available -= granted
                 frees_at = None if available > 0 else books.frees_at(self.budget, now)
-            return Visited(granted, available, books.reserved, books.answered, now, frees_at)
+            return Visited(
+                granted, available, books.reserved, books.answered, self._told, now, frees_at
+            )
 
         self._seen = seen = await asyncio.to_thread(visit)
         self._lot, self._minute = seen.granted, int(seen.now // BUCKET_S)

@@ -329,7 +329,7 @@ def as_csv(rows: list[dict[str, str]], delimiter: str = ",") -> str:
 
 
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     # Each example makes seven plans: one that fails is small enough as it is.
     phases=[Phase.explicit, Phase.generate],

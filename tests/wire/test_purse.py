@@ -223,6 +223,34 @@ async def test_an_answer_is_told_once_though_its_telling_is_cancelled(
     assert Ledger(made.path).read().answered == 3
 
 
+async def test_a_call_that_leaves_during_a_visit_knows_of_all_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ticket is no lower than before: what it hears would count for less than it is."""
+    made = Made(tmp_path, Budget(1000, 0))
+    purse = made.purse()
+    for _ in range(3):
+        await call(purse)
+    await purse.take()
+    writing, go_on = threading.Event(), threading.Event()
+    save = Ledger._save
+
+    def slowly(ledger: Ledger, books: Books) -> None:
+        writing.set()
+        go_on.wait(5)
+        save(ledger, books)
+
+    monkeypatch.setattr(Ledger, "_save", slowly)
+    made.clock.now += 90
+    purse.budget = Budget(1000, 1)
+    visit = asyncio.create_task(purse.take())
+    await asyncio.to_thread(writing.wait)
+    assert await purse.leave() == 3
+    go_on.set()
+    await visit
+    assert await purse.leave() == 3
+
+
 async def test_another_budget_counts_from_the_next_call_on(tmp_path: Path) -> None:
     """What was taken from the ledger before, and is in hand, goes by it too."""
     made = Made(tmp_path, Budget(100, 0))

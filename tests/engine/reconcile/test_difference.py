@@ -127,7 +127,7 @@ _ELSEWHERE = ("99", "99")
 _ENDS = st.lists(st.tuples(_SIDES, _IDS), max_size=2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     before=st.dictionaries(_PAIRS, _SAID, max_size=12),
     wishes=_WISHES,

@@ -149,7 +149,7 @@ EDGES = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(edges=EDGES, ids_per_call=st.sampled_from([1, 2, 5, 100]))
 def test_the_union_of_the_calls_is_what_was_wished(
     plan: Planner, edges: list[tuple[str, str, str, bool]], ids_per_call: int
@@ -176,7 +176,7 @@ PAIRS = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1)
 
 
 @given(pairs=PAIRS, caps=st.tuples(st.integers(1, 4), st.integers(1, 4)), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_degrees_never_cost_more_than_the_manifest(
     pairs: set[tuple[int, int]], caps: tuple[int, int], data: st.DataObject
 ) -> None:
