@@ -12,13 +12,12 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console, Group
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 import bulkops
 from bulkops import Count, Finished, Plan
-from bulkops.cli.words import first_fitting, places, short, wraps
+from bulkops.cli.words import counted, first_fitting, places, print_paragraph, short, wraps
 from bulkops.errors import ExitCode
 from bulkops.library.runs import RETRIED
 from bulkops.model import Status
@@ -97,7 +96,7 @@ def _print_reasons(console: Console, plan: Plan) -> None:
     for reason in reasons[:_SHOWN_REASONS]:
         code = short(reason.code) or "no code"
         head = Text(f"{reason.count:,} {reason.status} ", style="bold").append(code)
-        _print_indented(console, head, 2)
+        print_paragraph(console, head, by=2)
         said = short(reason.message, most=_LONGEST_MESSAGE)
         where = places(plan, reason.lines, reason.count)
         for line in (
@@ -105,34 +104,22 @@ def _print_reasons(console: Console, plan: Plan) -> None:
             f"{where}: {said}" if said else where,
             f"What to do: {reason.advice}.",
         ):
-            _print_indented(console, Text(line), 6)
+            print_paragraph(console, Text(line), by=6)
     if len(reasons) > _SHOWN_REASONS:
-        _print_indented(console, Text("… and more reasons"), 2)
+        print_paragraph(console, Text("… and more reasons"), by=2)
     console.print()
-
-
-def _print_indented(console: Console, text: Text, by: int) -> None:
-    """Print a paragraph; in a file it is one line, which can be searched."""
-    if wraps(console):
-        console.print(Padding(text, (0, 0, 0, by)))
-    else:
-        console.print(Text(" " * by) + text, soft_wrap=True)
 
 
 def _told(plan: Plan, finished: Finished, counts: Sequence[Count]) -> Iterator[str]:
     found = _by_status(counts)
     settled = found.total() - found[Status.SCHEDULED]
     done = f"{settled:,} of {plan.rows:,} lines settled with {finished.calls:,} calls"
-    this_time = [
-        f"{number:,} {words}"
-        for number, words in (
-            (finished.reads, "reads"),
-            (finished.retries, "sent again"),
-            (finished.throttled, "refused (429)"),
-        )
-        if number
-    ]
-    yield f"{done} ({', '.join(this_time)})." if this_time else f"{done}."
+    this_time = counted(
+        (finished.reads, "reads"),
+        (finished.retries, "sent again"),
+        (finished.throttled, "refused (429)"),
+    )
+    yield f"{done} ({this_time})." if this_time else f"{done}."
     if found[Status.SCHEDULED]:
         yield f"{found[Status.SCHEDULED]:,} lines wait for jobs of the server."
     if found[Status.UNCHANGED]:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, Group
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bulkops.cli.words import duration, first_fitting, places, short, wraps
+from bulkops.cli.words import counted, duration, first_fitting, places, print_paragraph, short
 
 if TYPE_CHECKING:
     from bulkops import Cost, Plan, Relation, Share
 
+#: Rows that are not sent, as a share of the plan counts them.
+_ODD = ("duplicates", "conflicts", "invalid")
 _MOST_MODULES = 30
 _MOST_REASONS = 8
 _LONGEST_MESSAGE = 160
@@ -43,16 +44,13 @@ def print_plan(console: Console, plan: Plan, cost: Cost, *, settled: int = 0) ->
 
 
 def _print(console: Console, note: str, *, by: int = 0) -> None:
-    if wraps(console):
-        console.print(Padding(Text(note), (0, 0, 0, by)))
-    else:
-        console.print(Text(" " * by + note), soft_wrap=True)
+    print_paragraph(console, Text(note), by=by)
 
 
 def _table(plan: Plan, *, tight: bool) -> Table:
     """Return a table; what no row of the manifest is has no column."""
     total = plan.summary.total
-    odd = [name for name in ("duplicates", "conflicts", "invalid") if getattr(total, name)]
+    odd = [name for name in _ODD if getattr(total, name)]
     table = Table(box=None, padding=(0, 1, 0, 0)) if tight else Table(box=box.SIMPLE)
     table.add_column("operation")
     table.add_column("module")
@@ -82,18 +80,10 @@ def _lines(plan: Plan) -> Iterator[str]:
     """Yield the shares as sentences."""
     shares = plan.summary.shares
     for share in (*shares[:_MOST_MODULES], *([plan.summary.total] if len(shares) != 1 else [])):
-        odd = [
-            f"{number:,} {words}"
-            for number, words in (
-                (share.duplicates, "duplicates"),
-                (share.conflicts, "conflicts"),
-                (share.invalid, "invalid"),
-            )
-            if number
-        ]
+        odd = counted(*((getattr(share, name), name) for name in _ODD))
         name = f"{share.op or '(unknown)'} {share.module}".strip()
         sent = f"{share.rows:,} rows, {share.sent:,} to send in {share.calls:,} calls"
-        yield f"{name}: {'; '.join([sent, ', '.join(odd)]) if odd else sent}"
+        yield f"{name}: {sent}; {odd}" if odd else f"{name}: {sent}"
 
 
 def _sent_notes(plan: Plan, cost: Cost) -> list[str]:

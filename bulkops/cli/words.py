@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
+from rich.padding import Padding
+from rich.text import Text
 
 from bulkops.cli.log import printable
 
@@ -55,6 +57,19 @@ def wraps(console: Console) -> bool:
     On a terminal it is, whether escapes are wanted there (`NO_COLOR`) or not.
     """
     return console.is_terminal or console.file.isatty()
+
+
+def print_paragraph(console: Console, text: Text, *, by: int = 0) -> None:
+    """Print a paragraph, indented `by` so many columns; in a file it is one line to search in."""
+    if wraps(console):
+        console.print(Padding(text, (0, 0, 0, by)))
+    else:
+        console.print(Text(" " * by) + text, soft_wrap=True)
+
+
+def counted(*numbers: tuple[int, str]) -> str:
+    """Return numbers with what they count, without those that are 0."""
+    return ", ".join(f"{number:,} {words}" for number, words in numbers if number)
 
 
 def short(text: str, *, most: int = 400) -> str:

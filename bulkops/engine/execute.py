@@ -168,16 +168,14 @@ async def _run(
         )
         log.info("run.started", rows=prepared.rows, settled=len(progress.settled))
         checkpoint.append(type="note", event="run.started")
-        rig.steering.look()
+        stack.enter_context(rig.steering.kept())
         watch(rig.steering.status)
         if telemetry is not None:
             telemetry.watch(rig.steering.status)
-        keeper = asyncio.create_task(rig.steering.keep())
         try:
             if not stop.asked:
                 await runner.run(plan=prepared.run.plan, rows=prepared.run.rows)
         finally:
-            keeper.cancel()
             forbidden = any(halt.code in RIGHT_CODES for halt in runner.halts)
             ended = _ended(progress, tally, stop, unknown, forbidden=forbidden)
             event = "run.stopped" if ended.reason else "run.finished"

@@ -4,7 +4,6 @@ What reading needs: the wire of a configuration, within its limits and its windo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -76,16 +75,13 @@ async def opened_reader(
         )
         if telemetry is not None:
             telemetry.watch(rig.steering.status)
-        rig.steering.look()
-        keeper = asyncio.create_task(rig.steering.keep())
+        stack.enter_context(rig.steering.kept())
         try:
             yield Opened(reader, settings.api, checkpoint, tally)
             whole = True
         except EndingError:
             assert stop.reason is not None
             raise stop.reason from None
-        finally:
-            keeper.cancel()
     if not whole:
         # A second signal cut whoever read, who must not go on as if there were something read.
         assert stop.reason is not None

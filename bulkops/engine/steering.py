@@ -7,9 +7,11 @@ each has its name, and a call leaves only when none is left. Nothing here knows 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
@@ -78,8 +80,17 @@ class Steering:
         self._begun = clock.monotonic()
         self._sample()
 
-    async def keep(self) -> None:
-        """Look at the clock and the files until the run ends."""
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Look at the clock and the files at once, and on and on within the block."""
+        self.look()
+        keeper = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+
+    async def _keep(self) -> None:
         while await self._hands.stop.sleep(_LOOK_S):
             self.look()
             self._sample()

@@ -193,14 +193,10 @@ async def test_nothing_is_taken_while_something_holds(tmp_path: Path) -> None:
     assert made.used > 0
 
 
-async def test_an_answer_is_told_once_though_its_telling_is_cancelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second Ctrl-C meets the visit to the ledger: what it wrote there is not written again."""
-    made = Made(tmp_path, Budget(1000, 0))
-    purse = made.purse()
-    for _ in range(3):
-        await call(purse)
+def saved_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[threading.Event, threading.Event, threading.Event]:
+    """Let ledgers be saved once told to: return what tells of the begin, lets go, and is done."""
     writing, go_on, written = threading.Event(), threading.Event(), threading.Event()
     save = Ledger._save
 
@@ -211,6 +207,18 @@ async def test_an_answer_is_told_once_though_its_telling_is_cancelled(
         written.set()
 
     monkeypatch.setattr(Ledger, "_save", slowly)
+    return writing, go_on, written
+
+
+async def test_an_answer_is_told_once_though_its_telling_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C meets the visit to the ledger: what it wrote there is not written again."""
+    made = Made(tmp_path, Budget(1000, 0))
+    purse = made.purse()
+    for _ in range(3):
+        await call(purse)
+    writing, go_on, written = saved_slowly(monkeypatch)
     made.clock.now += 180
     visit = asyncio.create_task(purse.take())
     await asyncio.to_thread(writing.wait)
@@ -232,15 +240,7 @@ async def test_a_call_that_leaves_during_a_visit_knows_of_all_answers(
     for _ in range(3):
         await call(purse)
     await purse.take()
-    writing, go_on = threading.Event(), threading.Event()
-    save = Ledger._save
-
-    def slowly(ledger: Ledger, books: Books) -> None:
-        writing.set()
-        go_on.wait(5)
-        save(ledger, books)
-
-    monkeypatch.setattr(Ledger, "_save", slowly)
+    writing, go_on, _ = saved_slowly(monkeypatch)
     made.clock.now += 90
     purse.budget = Budget(1000, 1)
     visit = asyncio.create_task(purse.take())

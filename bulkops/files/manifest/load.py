@@ -173,13 +173,13 @@ def _read(
     heard: Heard | None = None,
 ) -> Loaded:
     """Make `table` of the records of one file; `place` comes before the words of a refusal."""
-    quick: fast.Found | None
+    found: fast.Found | None
     try:
         if source.format is Format.PARQUET:
             made = parquet.read(connection, source, layout=layout, table=table, file=file)
-            quick = fast.Found(made, 0, source.header)
+            found = fast.Found(made, 0, source.header)
         else:
-            quick = fast.read(
+            found = fast.read(
                 connection,
                 source,
                 layout=layout,
@@ -188,15 +188,7 @@ def _read(
                 place=place,
                 heard=heard,
             )
-        if quick is not None:
-            loaded = Loaded(
-                quick.accepted,
-                quick.refused,
-                quick.own_columns,
-                exact=quick.exact,
-                counts=(quick.accepted + quick.refused,),
-            )
-        else:
+        if found is None:
             accepted, refused, own = exact.read(
                 connection,
                 source,
@@ -206,7 +198,14 @@ def _read(
                 place=place,
                 heard=heard,
             )
-            loaded = Loaded(accepted, refused, own, exact=True, counts=(accepted + refused,))
+            found = fast.Found(accepted, refused, own, exact=True)
+        loaded = Loaded(
+            found.accepted,
+            found.refused,
+            found.own_columns,
+            exact=found.exact,
+            counts=(found.accepted + found.refused,),
+        )
         if source.format is Format.JSONL and loaded.rows:
             check_columns(source.path, columns=columns, own=loaded.own_columns)
         _check_size(source)
